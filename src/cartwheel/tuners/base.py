@@ -1,0 +1,36 @@
+"""What a tuner is: a pure decision maker, told events and asked for segments.
+
+``ask`` only reads; state changes by ``tell`` alone. The study commits and tells ``Issued`` before a segment runs,
+so resuming a study is telling a fresh tuner the same events again. A tuner has no threads, clocks, files or global
+random numbers: a draw is a function of (seed, purpose, trial, index).
+"""
+
+from typing import Any, Protocol
+
+from cartwheel.records import Event, Segment, SegmentId
+
+
+class Tuner(Protocol):
+    """One study's decision maker."""
+
+    def ask(self, num_free: int) -> list[Segment]:
+        """At most ``num_free`` segments to run next; empty while the tuner waits for reports, or when it is done.
+
+        Asking twice without telling gives the same answer.
+        """
+
+    def tell(self, event: Event) -> None:
+        """Learn that a segment was issued, has reported, or will never report.
+
+        Raises ValueError on an event that does not follow from the ones before it.
+        """
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the budget is used up and every issued segment has reported."""
+
+    def ranking(self) -> list[SegmentId]:
+        """The newest finished segment of every trial that has one, best score first; ties: the older trial first."""
+
+    def state(self) -> dict[str, Any]:
+        """Everything the tuner knows, as JSON: equal states decide alike."""
