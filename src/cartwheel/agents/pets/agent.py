@@ -1,0 +1,116 @@
+"""PETS: plan with an ensemble of learned models, execute, fit again (Chua et al. 2018). Written for one agent.
+
+Life of an agent: ``init``, then for every episode ``begin_episode``, ``act`` at every step, ``learn`` at the end.
+An engine vectorises these functions over a cohort. Everything here is a pure function of its arguments.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array, random
+from jaxtyping import Float, Int, PRNGKeyArray
+
+from cartwheel.agents.pets import buffer as buffers
+from cartwheel.agents.pets import fit as fitting
+from cartwheel.agents.pets import planner as planners
+from cartwheel.agents.pets.buffer import Buffer, Transitions
+from cartwheel.agents.pets.fit import FitBounds
+from cartwheel.agents.pets.hypers import PetsHypers, PetsShape
+from cartwheel.agents.pets.model import Ensemble, Normaliser, init_ensemble, init_normaliser
+from cartwheel.agents.pets.planner import PlanBounds, PlanState
+from cartwheel.agents.pets.propagation import World, plan_returns
+from cartwheel.envs.tasks import Task
+
+
+class PetsState(eqx.Module):
+    """Everything an agent is. The four parts are what a checkpoint holds and what a copy may take one by one."""
+
+    weights: Ensemble
+    optimizer: optax.OptState
+    normaliser: Normaliser
+    replay: Buffer
+
+
+class Bounds(NamedTuple):
+    """Loop bounds that cover every member of a cohort, as plain integers."""
+
+    plan: PlanBounds
+    fit: FitBounds
+
+
+def init(task: Task, shape: PetsShape, key: PRNGKeyArray) -> PetsState:
+    """An agent that has seen nothing."""
+    num_encoded = jax.eval_shape(task.encode, jnp.zeros(task.obs_size, jnp.float32)).shape[0]
+    one_obs = jnp.zeros(task.obs_size, jnp.float32)
+    num_targets = jax.eval_shape(task.target, one_obs, one_obs).shape[0]
+    num_inputs = num_encoded + task.action_size
+    ensemble = init_ensemble(key, num_inputs, num_targets, shape)
+    return PetsState(
+        ensemble,
+        fitting.init_optimizer(ensemble),
+        init_normaliser(num_inputs),
+        buffers.init_buffer(shape.capacity, task.obs_size, task.action_size),
+    )
+
+
+def begin_episode(task: Task, shape: PetsShape) -> PlanState:
+    """A planner that remembers nothing."""
+    return planners.init_plan(shape, task.action_size)
+
+
+def act(
+    task: Task,
+    shape: PetsShape,
+    state: PetsState,
+    memory: PlanState,
+    hypers: PetsHypers,
+    bounds: PlanBounds,
+    obs: Float[Array, " O"],
+    is_random: Array,
+    key: PRNGKeyArray,
+) -> tuple[Float[Array, " A"], PlanState]:
+    """The action for ``obs``, in the environment's units: planned, or uniformly random where ``is_random``."""
+    plan_key, random_key = random.split(key)
+    world = World(state.weights, state.normaliser)
+
+    def objective(plans: Array, key: PRNGKeyArray) -> Array:
+        actions = to_env_units(task, plans)
+        return plan_returns(task, shape, world, obs, actions, hypers.planner.plan_horizon, bounds.horizon, key)
+
+    planned, memory, _ = planners.plan(objective, memory, hypers.planner, bounds, shape, plan_key)
+    uniform = random.uniform(random_key, (task.action_size,), jnp.float32, -1.0, 1.0)
+    return to_env_units(task, jnp.where(is_random, uniform, planned)), memory
+
+
+def learn(
+    task: Task,
+    shape: PetsShape,
+    state: PetsState,
+    episode: Transitions,
+    length: Int[Array, ""],
+    hypers: PetsHypers,
+    bounds: FitBounds,
+    key: PRNGKeyArray,
+) -> tuple[PetsState, dict[str, Array]]:
+    """Remember the first ``length`` rows of an episode and fit the model to everything remembered.
+
+    Returns the new state and metrics: ``model_loss`` (see ``fit_loss``) and ``is_finite``, whether the weights are.
+    """
+    replay = buffers.append(state.replay, episode, length)
+    fitted = fitting.fit(task, shape, state.weights, state.optimizer, replay, hypers.model, bounds, key)
+    leaves = jax.tree.leaves((fitted.ensemble, fitted.normaliser))
+    is_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
+    state = PetsState(fitted.ensemble, fitted.optimizer, fitted.normaliser, replay)
+    return state, {"model_loss": fitted.loss, "is_finite": is_finite}
+
+
+def to_env_units(task: Task, plans: Float[Array, "*S A"]) -> Float[Array, "*S A"]:
+    """From [-1, 1] to the task's action bounds."""
+    low, high = np.asarray(task.action_low, np.float32), np.asarray(task.action_high, np.float32)
+    lead = (1,) * (plans.ndim - 1)
+    middle, half = (high + low) / 2, (high - low) / 2
+    return middle.reshape(*lead, -1) + half.reshape(*lead, -1) * plans

@@ -1,0 +1,209 @@
+"""What can be tuned about PETS, and what fixes the shape of its program.
+
+``ModelHypers`` and a planner's hypers (``IcemHypers``, ``CemHypers``) are pytrees of scalars: traced, one value per
+member, free to change between any two segments without recompilation. ``PetsShape`` is frozen and hashable: it
+decides array sizes, and holds the *maxima* of the hypers that act like sizes. One line per hyperparameter: default,
+range, meaning, source.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+Propagation = Literal["tsinf", "ts1", "e"]
+PlannerName = Literal["icem", "cem"]
+Executes = Literal["mean", "best"]
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """One hyperparameter's line: its default, its legal range, what it is, and who says so."""
+
+    default: float | int
+    low: float
+    high: float
+    meaning: str
+
+    @property
+    def is_int(self) -> bool:
+        return isinstance(self.default, int)
+
+
+MODEL_HYPERS: dict[str, Hyper] = {
+    "learning_rate": Hyper(1e-3, 0.0, 1.0, "Adam's step size (Chua et al. 2018)"),
+    "weight_decay": Hyper(1e-5, 0.0, 1.0, "0.5 * decay * |W|^2 per layer, weights only (Chua et al. 2018)"),
+    "num_epochs": Hyper(5, 0, 1000, "passes over the buffer after every episode (Chua et al. 2018)"),
+}
+CEM_HYPERS: dict[str, Hyper] = {
+    "plan_horizon": Hyper(25, 1, 1000, "environment steps that a plan looks ahead (Chua et al. 2018)"),
+    "num_iterations": Hyper(5, 1, 100, "CEM iterations per environment step (Chua et al. 2018)"),
+    "num_samples": Hyper(400, 2, 100_000, "plans sampled in the first iteration (Chua et al. 2018)"),
+    "elite_ratio": Hyper(0.1, 0.0, 1.0, "elites = max(1, floor(ratio * num_samples)) (Chua et al. 2018)"),
+    "alpha": Hyper(0.1, 0.0, 1.0, "share of the old mean and variance that is kept (Chua et al. 2018)"),
+    "initial_std": Hyper(0.5, 1e-6, 10.0, "first standard deviation, in half action ranges (Chua et al. 2018)"),
+    "min_variance": Hyper(1e-3, 0.0, 10.0, "CEM stops when no variance is larger (Chua et al. 2018)"),
+}
+ICEM_HYPERS: dict[str, Hyper] = {
+    "plan_horizon": Hyper(25, 1, 1000, "environment steps that a plan looks ahead (Pinneri et al. 2020)"),
+    "num_iterations": Hyper(3, 1, 100, "CEM iterations per environment step (Pinneri et al. 2020)"),
+    "num_samples": Hyper(48, 2, 100_000, "plans sampled in the first iteration (Pinneri et al. 2020)"),
+    "elite_ratio": Hyper(0.1, 0.0, 1.0, "elites = max(1, floor(ratio * num_samples)) (Pinneri et al. 2020)"),
+    "alpha": Hyper(0.1, 0.0, 1.0, "share of the old mean and deviation that is kept (Pinneri et al. 2020)"),
+    "initial_std": Hyper(0.5, 1e-6, 10.0, "first standard deviation, in half action ranges (Pinneri et al. 2020)"),
+    "noise_exponent": Hyper(2.0, 0.0, 10.0, "power of 1/frequency in the noise over time; 0 is white (same)"),
+    "sample_decay": Hyper(1.25, 1.0, 10.0, "samples shrink by this per iteration, not below 2x elites (same)"),
+    "kept_elite_ratio": Hyper(0.3, 0.0, 1.0, "share of the elites kept, within a step and into the next one (same)"),
+}
+PLANNER_HYPERS: dict[PlannerName, dict[str, Hyper]] = {"cem": CEM_HYPERS, "icem": ICEM_HYPERS}
+
+Real: TypeAlias = Float[Array, "..."]
+Count: TypeAlias = Int[Array, "..."]
+
+
+class ModelHypers(eqx.Module):
+    """How the ensemble is fitted; each field a scalar, or [P] for a cohort."""
+
+    learning_rate: Real
+    weight_decay: Real
+    num_epochs: Count
+
+
+class CemHypers(eqx.Module):
+    """The cross-entropy planner of PETS; each field a scalar, or [P] for a cohort."""
+
+    plan_horizon: Count
+    num_iterations: Count
+    num_samples: Count
+    elite_ratio: Real
+    alpha: Real
+    initial_std: Real
+    min_variance: Real
+
+
+class IcemHypers(eqx.Module):
+    """The improved cross-entropy planner; each field a scalar, or [P] for a cohort."""
+
+    plan_horizon: Count
+    num_iterations: Count
+    num_samples: Count
+    elite_ratio: Real
+    alpha: Real
+    initial_std: Real
+    noise_exponent: Real
+    sample_decay: Real
+    kept_elite_ratio: Real
+
+
+PlannerHypers: TypeAlias = CemHypers | IcemHypers
+
+
+class PetsHypers(eqx.Module):
+    """Everything that may change between two segments."""
+
+    model: ModelHypers
+    planner: PlannerHypers
+
+
+@dataclass(frozen=True)
+class PetsShape:
+    """Everything that fixes the program: sizes, choices, and the maxima of the hypers that act like sizes.
+
+    ``capacity`` counts transitions in the buffer. ``sample_chunk`` samples are evaluated at a time, so cost follows
+    ``num_samples`` in steps of it; ``max_samples`` is rounded up to a multiple. ``num_particles`` must be a multiple
+    of ``num_networks`` for the trajectory-sampling propagations.
+    """
+
+    num_networks: int = 5
+    num_layers: int = 2
+    width: int = 64
+    num_particles: int = 5
+    propagation: Propagation = "tsinf"
+    planner: PlannerName = "icem"
+    executes: Executes = "mean"
+    batch_size: int = 32
+    capacity: int = 4000
+    max_horizon: int = 40
+    max_iterations: int = 4
+    max_samples: int = 96
+    sample_chunk: int = 16
+
+    def __post_init__(self) -> None:
+        for name in ("num_networks", "num_layers", "width", "num_particles", "batch_size", "capacity", "max_horizon"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"agent.{name}: must be at least 1, got {getattr(self, name)}")
+        if self.propagation != "e" and self.num_particles % self.num_networks:
+            raise ValueError(
+                f"agent.num_particles: {self.propagation} gives every network the same number of particles, "
+                f"so {self.num_particles} must be a multiple of num_networks = {self.num_networks}"
+            )
+
+    @property
+    def padded_samples(self) -> int:
+        """``max_samples`` rounded up to whole chunks."""
+        return -(-self.max_samples // self.sample_chunk) * self.sample_chunk
+
+
+def hyper_lines(planner: PlannerName) -> dict[str, Hyper]:
+    """Every hyperparameter of an agent with this planner, by name."""
+    return {**MODEL_HYPERS, **PLANNER_HYPERS[planner]}
+
+
+def default_config(planner: PlannerName) -> dict[str, float | int]:
+    """The default value of every hyperparameter of an agent with this planner."""
+    return {name: line.default for name, line in hyper_lines(planner).items()}
+
+
+def check_config(config: dict[str, Any], planner: PlannerName) -> None:
+    """Raises ValueError, naming the hyperparameter, on an unknown name or a value out of its legal range."""
+    lines = hyper_lines(planner)
+    for name, value in config.items():
+        line = lines.get(name)
+        if line is None:
+            raise ValueError(f"agent.{name}: no hyperparameter of PETS with planner {planner!r}; known: {', '.join(lines)}")
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or (line.is_int and value != int(value)) or not line.low <= value <= line.high:
+            kind = "an integer" if line.is_int else "a number"
+            raise ValueError(f"agent.{name}: must be {kind} in [{line.low:g}, {line.high:g}], got {value!r}")
+
+
+def hypers_from_configs(configs: list[dict[str, Any]], planner: PlannerName) -> PetsHypers:
+    """The hypers [P] of a cohort of P configs; names that a config leaves out take their defaults."""
+    full = [{**default_config(planner), **config} for config in configs]
+
+    def column(name: str, line: Hyper) -> np.ndarray:
+        return np.asarray([config[name] for config in full], np.int32 if line.is_int else np.float32)
+
+    model = ModelHypers(**{name: column(name, line) for name, line in MODEL_HYPERS.items()})
+    kind = CemHypers if planner == "cem" else IcemHypers
+    return PetsHypers(model, kind(**{name: column(name, line) for name, line in PLANNER_HYPERS[planner].items()}))
+
+
+def num_elites(planner: PlannerHypers) -> Count:
+    """max(1, floor(elite_ratio * num_samples)); the small constant undoes float32's 0.1 * 30 = 2.9999998."""
+    product = planner.elite_ratio * planner.num_samples.astype(jnp.float32)
+    return jnp.maximum(1, jnp.floor(product + 1e-4).astype(jnp.int32))
+
+
+def samples_at(planner: PlannerHypers, iteration: Count) -> Count:
+    """Samples of an iteration: constant for CEM; for iCEM num_samples / decay^i, floored, at least 2x elites."""
+    if isinstance(planner, CemHypers):
+        return planner.num_samples
+    shrunk = planner.num_samples.astype(jnp.float32) * planner.sample_decay ** (-iteration.astype(jnp.float32))
+    floor = jnp.minimum(planner.num_samples, 2 * num_elites(planner))
+    return jnp.maximum(floor, jnp.floor(shrunk + 1e-4).astype(jnp.int32))
+
+
+def with_maxima(shape: PetsShape, configs: list[dict[str, Any]]) -> PetsShape:
+    """The shape whose maxima cover all these configs."""
+    full = [{**default_config(shape.planner), **config} for config in configs]
+    return dataclasses.replace(
+        shape,
+        max_horizon=max(int(config["plan_horizon"]) for config in full),
+        max_iterations=max(int(config["num_iterations"]) for config in full),
+        max_samples=max(int(config["num_samples"]) for config in full),
+    )

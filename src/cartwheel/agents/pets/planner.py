@@ -1,0 +1,226 @@
+"""Planning by the cross-entropy method, in two variants of one loop: sample, score, refit to the elites.
+
+``cem`` is the planner of PETS (Chua et al. 2018): white noise truncated at two sigma, a variance capped by the
+distance to the action bounds, early stop on small variance. ``icem`` (Pinneri et al. 2020) draws noise that is
+coloured over time, clips instead of truncating, shrinks the number of samples, and keeps elites between iterations
+and environment steps. Plans live in units of half the action range: -1 is the lower bound and 1 the upper one.
+
+Three numbers are sizes as well as hyperparameters (samples, iterations, horizon). Loops run to the ``PlanBounds`` of
+the cohort and mask what a member does not use, random numbers are addressed by (iteration, chunk), so what a member
+does depends on its own hypers only.
+
+    S samples (padded)   C samples per chunk   H horizon (maximum)   A action dimensions
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax, random
+from jaxtyping import Float, Int, PRNGKeyArray
+
+from cartwheel.agents.pets.hypers import CemHypers, IcemHypers, PetsShape, PlannerHypers, num_elites, samples_at
+
+Objective: TypeAlias = Callable[[Float[Array, "C H A"], PRNGKeyArray], Float[Array, " C"]]
+"""Scores of plans, higher is better, -inf for a plan that must not win."""
+
+
+class PlanBounds(NamedTuple):
+    """Loop bounds that cover every member of a cohort; plain integers, never vectorised."""
+
+    num_iterations: Int[Array, ""]
+    num_chunks: Int[Array, " I"]
+    horizon: Int[Array, ""]
+
+
+class PlanState(NamedTuple):
+    """What a planner remembers within an episode: its next plan, and the elites it keeps."""
+
+    mean: Float[Array, "H A"]
+    kept: Float[Array, "S H A"]
+    num_kept: Int[Array, ""]
+
+
+class _Search(NamedTuple):
+    mean: Float[Array, "H A"]
+    std: Float[Array, "H A"]
+    kept: Float[Array, "S H A"]
+    num_kept: Int[Array, ""]
+    best: Float[Array, "H A"]
+    best_score: Float[Array, ""]
+
+
+def plan_bounds(hypers: PlannerHypers, shape: PetsShape) -> PlanBounds:
+    """The bounds of a cohort from its hypers [P] (host side, NumPy)."""
+    iterations = np.arange(shape.max_iterations, dtype=np.int32)
+    per_member = jax.vmap(lambda member: jax.vmap(lambda i: samples_at(member, i))(jnp.asarray(iterations)))(hypers)
+    used = np.asarray(per_member) * (iterations[None] < np.asarray(hypers.num_iterations)[:, None])
+    return PlanBounds(
+        np.asarray(np.max(hypers.num_iterations), np.int32),
+        -(-used.max(axis=0) // shape.sample_chunk).astype(np.int32),
+        np.asarray(np.max(hypers.plan_horizon), np.int32),
+    )
+
+
+def no_bounds(shape: PetsShape) -> PlanBounds:
+    """Bounds under which nothing is planned: for cohorts that all act at random."""
+    return PlanBounds(np.asarray(0, np.int32), np.zeros(shape.max_iterations, np.int32), np.asarray(0, np.int32))
+
+
+def init_plan(shape: PetsShape, action_size: int) -> PlanState:
+    """An empty memory: every episode begins with it."""
+    kept = jnp.zeros((shape.padded_samples, shape.max_horizon, action_size), jnp.float32)
+    return PlanState(jnp.zeros(kept.shape[1:], jnp.float32), kept, jnp.zeros((), jnp.int32))
+
+
+def plan(
+    objective: Objective, memory: PlanState, hypers: PlannerHypers, bounds: PlanBounds, shape: PetsShape, key: PRNGKeyArray
+) -> tuple[Float[Array, " A"], PlanState, Float[Array, ""]]:
+    """The action [A] in [-1, 1] to execute now, the memory for the next step, and the executed plan's score."""
+    std = jnp.full_like(memory.mean, 1.0) * hypers.initial_std
+    search = _Search(memory.mean, std, memory.kept, memory.num_kept, memory.mean, jnp.asarray(-jnp.inf, jnp.float32))
+
+    def iterate(i: Array, search: _Search) -> _Search:
+        is_active = i < hypers.num_iterations
+        if isinstance(hypers, CemHypers):
+            is_active &= jnp.max(jnp.square(search.std)) > hypers.min_variance
+        after = _iterate(objective, search, hypers, bounds, shape, i, random.fold_in(key, i))
+        return jax.tree.map(lambda new, old: jnp.where(is_active, new, old), after, search)
+
+    search = lax.fori_loop(0, bounds.num_iterations, iterate, search)
+    chosen = search.best if shape.executes == "best" else search.mean
+    return jnp.clip(chosen[0], -1.0, 1.0), _remember(search, hypers), search.best_score
+
+
+def _iterate(
+    objective: Objective,
+    search: _Search,
+    hypers: PlannerHypers,
+    bounds: PlanBounds,
+    shape: PetsShape,
+    i: Int[Array, ""],
+    key: PRNGKeyArray,
+) -> _Search:
+    """Sample, score, refit."""
+    sample_key, score_key = random.split(key)
+    size = shape.sample_chunk
+    num_samples = samples_at(hypers, i)
+    colour = None if isinstance(hypers, CemHypers) else colour_matrix(hypers.noise_exponent, shape.max_horizon)
+
+    def score_chunk(c: Array, pool: tuple[Array, Array]) -> tuple[Array, Array]:
+        samples, scores = pool
+        index = c * size + jnp.arange(size)
+        fresh = _sample(random.fold_in(sample_key, c), search, size, colour)
+        fresh = _insert(fresh, index, search, hypers, i, num_samples)
+        score = jnp.where(index < num_samples, objective(fresh, score_key), -jnp.inf)
+        return (
+            lax.dynamic_update_slice_in_dim(samples, fresh, c * size, axis=0),
+            lax.dynamic_update_slice_in_dim(scores, score, c * size, axis=0),
+        )
+
+    empty = (jnp.zeros_like(search.kept), jnp.full((search.kept.shape[0],), -jnp.inf, jnp.float32))
+    samples, scores = lax.fori_loop(0, bounds.num_chunks[i], score_chunk, empty)
+    return _refit(search, samples, scores, hypers)
+
+
+def _sample(key: PRNGKeyArray, search: _Search, size: int, colour: Array | None) -> Float[Array, "C H A"]:
+    """``size`` plans around the mean: truncated white noise for CEM, clipped coloured noise for iCEM."""
+    shape = (size, *search.mean.shape)
+    if colour is None:
+        room = jnp.minimum(search.mean + 1.0, 1.0 - search.mean) / 2.0
+        std = jnp.minimum(search.std, jnp.maximum(room, 0.0))
+        return search.mean[None] + std[None] * random.truncated_normal(key, -2.0, 2.0, shape, jnp.float32)
+    noise = jnp.einsum("cha,gh->cga", random.normal(key, shape, jnp.float32), colour)
+    return jnp.clip(search.mean[None] + search.std[None] * noise, -1.0, 1.0)
+
+
+def _insert(
+    fresh: Float[Array, "C H A"],
+    index: Int[Array, " C"],
+    search: _Search,
+    hypers: PlannerHypers,
+    i: Int[Array, ""],
+    num_samples: Int[Array, ""],
+) -> Float[Array, "C H A"]:
+    """iCEM: kept elites take the first places among the samples, in the last iteration the mean takes the last."""
+    if isinstance(hypers, CemHypers):
+        return fresh
+    kept = lax.dynamic_slice_in_dim(search.kept, index[0], fresh.shape[0], axis=0)
+    fresh = jnp.where((index < search.num_kept)[:, None, None], kept, fresh)
+    is_mean = (index == num_samples - 1) & (i == hypers.num_iterations - 1)
+    return jnp.where(is_mean[:, None, None], search.mean[None], fresh)
+
+
+def _refit(
+    search: _Search, samples: Float[Array, "S H A"], scores: Float[Array, " S"], hypers: PlannerHypers
+) -> _Search:
+    """Mean and spread of the elites, mixed with the old ones: new = alpha * old + (1 - alpha) * elites.
+
+    CEM mixes variances, iCEM deviations, as their authors do. Plans scored -inf are never elites; if all are, mean
+    and spread stay.
+    """
+    order = jnp.argsort(-scores, stable=True)
+    is_elite = (jnp.arange(scores.shape[0]) < num_elites(hypers)) & jnp.isfinite(scores[order])
+    ranked = samples[order]
+    weight = is_elite.astype(jnp.float32)[:, None, None]
+    count = jnp.maximum(jnp.sum(is_elite), 1).astype(jnp.float32)
+    mean = jnp.sum(ranked * weight, axis=0) / count
+    variance = jnp.sum(jnp.square(ranked - mean[None]) * weight, axis=0) / count
+    alpha = hypers.alpha
+    if isinstance(hypers, CemHypers):
+        std = jnp.sqrt(alpha * jnp.square(search.std) + (1.0 - alpha) * variance)
+        num_kept = search.num_kept
+    else:
+        std = alpha * search.std + (1.0 - alpha) * jnp.sqrt(variance)
+        kept = jnp.floor(hypers.kept_elite_ratio * num_elites(hypers).astype(jnp.float32) + 1e-4)
+        num_kept = jnp.minimum(kept.astype(jnp.int32), jnp.sum(is_elite).astype(jnp.int32))
+    is_any = jnp.any(is_elite)
+    is_better = scores[order[0]] > search.best_score
+    return _Search(
+        mean=jnp.where(is_any, alpha * search.mean + (1.0 - alpha) * mean, search.mean),
+        std=jnp.where(is_any, std, search.std),
+        kept=ranked,
+        num_kept=num_kept,
+        best=jnp.where(is_better, ranked[0], search.best),
+        best_score=jnp.maximum(scores[order[0]], search.best_score),
+    )
+
+
+def _remember(search: _Search, hypers: PlannerHypers) -> PlanState:
+    """Shift by the step that is executed. What comes in at the horizon's end: zeros for CEM, the last action for iCEM."""
+
+    def shift(plans: Float[Array, "*S H A"]) -> Float[Array, "*S H A"]:
+        moved = jnp.roll(plans, -1, axis=-2)
+        is_past = (jnp.arange(plans.shape[-2]) >= hypers.plan_horizon - 1)[:, None]
+        is_past = is_past.reshape((1,) * (plans.ndim - 2) + is_past.shape)
+        last = lax.dynamic_index_in_dim(plans, hypers.plan_horizon - 1, axis=plans.ndim - 2, keepdims=True)
+        return jnp.where(is_past, jnp.zeros_like(last) if isinstance(hypers, CemHypers) else last, moved)
+
+    return PlanState(shift(search.mean), shift(search.kept), search.num_kept)
+
+
+def colour_matrix(exponent: Float[Array, ""], length: int) -> Float[Array, "H H"]:
+    """M such that M @ white noise has power 1/frequency^exponent over ``length`` steps and unit variance at each.
+
+    A real Fourier basis scaled per frequency (Timmer & Koenig 1995); the constant has the power of the lowest
+    frequency. Noise is made at the maximal length and cut, so it does not depend on a plan's own horizon.
+    """
+    basis, frequency = fourier_basis(length)
+    power = jnp.asarray(frequency, jnp.float32) ** (-exponent)
+    scale = jnp.sqrt(power / jnp.mean(power))
+    return jnp.asarray(basis.T, jnp.float32) * scale[None]
+
+
+def fourier_basis(length: int) -> tuple[np.ndarray, np.ndarray]:
+    """An orthonormal basis [H, H] of sines and cosines, one a row, and each row's frequency in cycles per step."""
+    t = np.arange(length)
+    rows, frequencies = [np.full(length, length**-0.5)], [1.0 / length]
+    for cycles in range(1, length // 2 + 1):
+        for wave in (np.cos, np.sin):
+            row = wave(2 * np.pi * cycles * t / length)
+            if np.linalg.norm(row) > 1e-6:
+                rows.append(row / np.linalg.norm(row))
+                frequencies.append(cycles / length)
+    return np.stack(rows[:length]), np.asarray(frequencies[:length])

@@ -1,0 +1,349 @@
+"""One compiled program for a whole cohort: vectorises an agent over lanes and advances it in real environments.
+
+An engine owns one device and a fixed number of lanes; each lane holds one agent. ``run_episode`` advances every busy
+lane by one episode: rollout, then fit. Lanes differ freely in age and hyperparameters; a lane without a job idles.
+The program's width is fixed, because the bits of a compiled program depend on its width and on nothing else: so what
+a lane computes does not depend on its neighbours, its slot, or the number of devices.
+
+    L lanes   T episode length   O observation   A action
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.sharding import SingleDeviceSharding
+from numpy.typing import NDArray
+
+from cartwheel.agents.pets import agent as pets
+from cartwheel.agents.pets.agent import PetsState
+from cartwheel.agents.pets.buffer import Transitions
+from cartwheel.agents.pets.fit import FitBounds
+from cartwheel.agents.pets.hypers import PetsHypers, PetsShape, hypers_from_configs
+from cartwheel.agents.pets.planner import PlanBounds, no_bounds, plan_bounds
+from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, make_env
+from cartwheel.envs.tasks import Task
+from cartwheel.records import Config, Episode
+from cartwheel.seeds import seed_integer, seed_words
+
+HostState: TypeAlias = PetsState
+"""A single agent's state as NumPy arrays."""
+
+
+class Abandoned(Exception):
+    """The running episode was given up because the caller asked to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeJob:
+    """What a lane does next. ``seed`` names this episode's randomness; ``learns`` is off for evaluations."""
+
+    config: Config
+    seed: tuple[int | str, ...]
+    index: int
+    is_random: bool = False
+    learns: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeResult:
+    """A lane's finished episode and its transitions (arrays [length, ...]).
+
+    ``failure`` is empty when all went well; else it says what broke, and ``is_diverged`` whether it was the model.
+    """
+
+    episode: Episode
+    transitions: Transitions
+    failure: str = ""
+    is_diverged: bool = False
+
+
+@dataclass(slots=True)
+class _Rollout:
+    """The real transitions of one episode of every lane, being collected."""
+
+    obs: NDArray[np.float32]  # [L, T, O]
+    action: NDArray[np.float32]  # [L, T, A]
+    next_obs: NDArray[np.float32]  # [L, T, O]
+    returns: NDArray[np.float64]  # [L]
+    lengths: NDArray[np.int32]  # [L]
+    failures: dict[int, str] = field(default_factory=dict)
+    plan_s: float = 0.0
+    env_s: float = 0.0
+
+
+def random_key(*names: int | str) -> NDArray[np.uint32]:
+    """The raw JAX key [2] that names address."""
+    return np.asarray(seed_words(*names)[:2], np.uint32)
+
+
+class Engine:
+    """Runs agents of one task and shape on one device."""
+
+    def __init__(self, task: Task, shape: PetsShape, num_lanes: int, device: Any = None) -> None:
+        self.task, self.shape, self.num_lanes = task, shape, num_lanes
+        self.device = device if device is not None else jax.devices()[0]
+        self.compile_s = 0.0
+        self._envs: list[WatchedEnv] = [make_env(task) for _ in range(num_lanes)]
+        self._programs = self._compile()
+        self._states: PetsState = self._programs.init(self._put(np.zeros((num_lanes, 2), np.uint32)))
+
+    def close(self) -> None:
+        """Close the environments."""
+        for env in self._envs:
+            env.close()
+
+    def fresh(self, seed: tuple[int | str, ...]) -> HostState:
+        """A new agent, on the host."""
+        keys = np.tile(random_key(*seed, "init"), (self.num_lanes, 1))
+        return lane_of(jax.device_get(self._programs.init(self._put(keys))), 0)
+
+    def load(self, lane: int, state: HostState) -> None:
+        """Put an agent into a lane."""
+        self._states = self._programs.load(self._states, self._put(state), np.asarray(lane, np.int32))
+
+    def snapshot(self, lanes: Sequence[int]) -> dict[int, HostState]:
+        """The agents of some lanes on the host, their replay left out (its rows are the caller's transitions)."""
+        empty = Transitions(*(np.zeros((self.num_lanes, 0, 0), np.float32) for _ in range(3)))
+        light = dataclasses.replace(self._states, replay=dataclasses.replace(self._states.replay, rows=empty))
+        host = jax.device_get(light)
+        return {lane: lane_of(host, lane) for lane in lanes}
+
+    def run_episode(
+        self, jobs: Mapping[int, EpisodeJob], should_stop: Callable[[], bool] = lambda: False
+    ) -> dict[int, EpisodeResult]:
+        """One episode of every lane that has a job, then a fit of those that learn.
+
+        Raises Abandoned when ``should_stop`` says so between two environment steps; lanes must then be loaded anew.
+        """
+        lanes = [jobs.get(lane) for lane in range(self.num_lanes)]
+        filler = next(iter(jobs.values()))
+        hypers = hypers_from_configs([dict((job or filler).config) for job in lanes], self.shape.planner)
+        rollout = self._roll_out(jobs, hypers, should_stop)
+        fitting = {lane: job for lane, job in jobs.items() if job.learns and lane not in rollout.failures}
+        started = time.perf_counter()
+        metrics = self._learn(fitting, hypers, rollout)
+        fit_s = time.perf_counter() - started
+        return {lane: self._result(lane, jobs, rollout, metrics, fit_s) for lane in jobs}
+
+    def _roll_out(
+        self, jobs: Mapping[int, EpisodeJob], hypers: PetsHypers, should_stop: Callable[[], bool]
+    ) -> _Rollout:
+        length, (obs_size, action_size) = self.task.episode_length, (self.task.obs_size, self.task.action_size)
+        rollout = _Rollout(
+            obs=np.zeros((self.num_lanes, length, obs_size), np.float32),
+            action=np.zeros((self.num_lanes, length, action_size), np.float32),
+            next_obs=np.zeros((self.num_lanes, length, obs_size), np.float32),
+            returns=np.zeros(self.num_lanes),
+            lengths=np.zeros(self.num_lanes, np.int32),
+        )
+        obs = np.zeros((self.num_lanes, obs_size), np.float32)
+        running = set(jobs)
+        for lane, job in jobs.items():
+            try:
+                obs[lane] = self._envs[lane].reset(seed_integer(*job.seed, job.index, "reset"))
+            except EnvironmentFailed as error:
+                rollout.failures[lane] = str(error)
+                running.discard(lane)
+        memory = self._programs.begin()
+        bounds = self._plan_bounds(jobs, hypers)
+        device_hypers = self._put(hypers)
+        is_random, keys = self._per_lane(jobs, "act")
+        for t in range(length):
+            if should_stop():
+                raise Abandoned
+            if not running:
+                break
+            started = time.perf_counter()
+            action, memory = self._programs.act(
+                self._states, memory, device_hypers, bounds, self._put(obs), is_random, keys, np.asarray(t, np.int32)
+            )
+            host_action = np.asarray(action)
+            planned = time.perf_counter()
+            self._step_envs(running, rollout, obs, host_action, t)
+            rollout.plan_s += planned - started
+            rollout.env_s += time.perf_counter() - planned
+        return rollout
+
+    def _step_envs(
+        self,
+        running: set[int],
+        rollout: _Rollout,
+        obs: NDArray[np.float32],
+        action: NDArray[np.float32],
+        t: int,
+    ) -> None:
+        """Step every running lane, in place: ``obs`` moves on, ended lanes leave ``running``."""
+        for lane in sorted(running):
+            try:
+                next_obs, reward, terminated = self._envs[lane].step(action[lane])
+            except EnvironmentFailed as error:
+                rollout.failures[lane] = str(error)
+                running.discard(lane)
+                continue
+            rollout.obs[lane, t], rollout.action[lane, t], rollout.next_obs[lane, t] = obs[lane], action[lane], next_obs
+            rollout.returns[lane] += reward
+            rollout.lengths[lane] = t + 1
+            obs[lane] = next_obs
+            if terminated:
+                running.discard(lane)
+
+    def _plan_bounds(self, jobs: Mapping[int, EpisodeJob], hypers: PetsHypers) -> PlanBounds:
+        """Loop bounds over the lanes that plan."""
+        planning = [lane for lane, job in jobs.items() if not job.is_random]
+        if not planning:
+            return no_bounds(self.shape)
+        return plan_bounds(jax.tree.map(lambda leaf: leaf[planning], hypers.planner), self.shape)
+
+    def _per_lane(self, jobs: Mapping[int, EpisodeJob], purpose: str) -> tuple[Array, Array]:
+        """Which lanes act at random [L], and each lane's key [L, 2] for a purpose."""
+        is_random = np.zeros(self.num_lanes, bool)
+        keys = np.zeros((self.num_lanes, 2), np.uint32)
+        for lane, job in jobs.items():
+            is_random[lane] = job.is_random
+            keys[lane] = random_key(*job.seed, job.index, purpose)
+        return self._put(is_random), self._put(keys)
+
+    def _learn(
+        self, jobs: Mapping[int, EpisodeJob], hypers: PetsHypers, rollout: _Rollout
+    ) -> dict[str, NDArray[Any]]:
+        """Append and fit on the lanes of ``jobs``; the others keep their state."""
+        if not jobs:
+            return {}
+        learns = np.zeros(self.num_lanes, bool)
+        learns[list(jobs)] = True
+        rows = np.asarray(self._states.replay.num_rows) + rollout.lengths
+        if rows[learns].max() > self.shape.capacity - self.task.episode_length:
+            self._check_capacity(np.asarray(self._states.replay.num_rows)[learns])
+        bounds = FitBounds(
+            np.asarray(hypers.model.num_epochs[learns].max(), np.int32),
+            np.asarray(-(-rows[learns].max() // self.shape.batch_size), np.int32),
+        )
+        _, keys = self._per_lane(jobs, "fit")
+        episode = Transitions(rollout.obs, rollout.action, rollout.next_obs)
+        arguments = self._put((episode, rollout.lengths, learns, hypers))
+        self._states, metrics = self._programs.learn(self._states, *arguments, bounds, keys)
+        return {name: np.asarray(value) for name, value in metrics.items()}
+
+    def _check_capacity(self, num_rows: NDArray[np.int32]) -> None:
+        if num_rows.max() + self.task.episode_length > self.shape.capacity:
+            raise ValueError(
+                f"the buffer holds {self.shape.capacity} transitions, {num_rows.max()} are in it, "
+                f"and an episode of up to {self.task.episode_length} does not fit"
+            )
+
+    def _result(
+        self,
+        lane: int,
+        jobs: Mapping[int, EpisodeJob],
+        rollout: _Rollout,
+        metrics: Mapping[str, NDArray[Any]],
+        fit_s: float,
+    ) -> EpisodeResult:
+        job, length = jobs[lane], int(rollout.lengths[lane])
+        failure = rollout.failures.get(lane, "")
+        learned = job.learns and not failure
+        is_diverged = learned and not bool(metrics["is_finite"][lane])
+        share = 1.0 / len(jobs)
+        episode = Episode(
+            index=job.index,
+            return_=float(rollout.returns[lane]),
+            length=length,
+            is_random=job.is_random,
+            metrics={"model_loss": float(metrics["model_loss"][lane])} if learned else {},
+            warnings=dict(self._envs[lane].warnings),
+            seconds={"plan": rollout.plan_s * share, "env": rollout.env_s * share, "fit": fit_s * share},
+        )
+        rows = (rollout.obs, rollout.action, rollout.next_obs)
+        transitions = Transitions(*(part[lane, :length].copy() for part in rows))
+        return EpisodeResult(
+            episode, transitions, failure or ("the model's weights are not finite" if is_diverged else ""), is_diverged
+        )
+
+    def _put(self, tree: Any) -> Any:
+        return jax.device_put(tree, self.device)
+
+    def _compile(self) -> "_Programs":
+        started = time.perf_counter()
+        programs = _compile_programs(self.task, self.shape, self.num_lanes, self.device)
+        self.compile_s = time.perf_counter() - started
+        return programs
+
+
+@dataclass(frozen=True, slots=True)
+class _Programs:
+    """The compiled functions of a cohort. Being compiled ahead, they refuse a call that would need recompiling."""
+
+    init: Callable[..., Any]
+    begin: Callable[..., Any]
+    load: Callable[..., Any]
+    act: Callable[..., Any]
+    learn: Callable[..., Any]
+
+
+def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any) -> _Programs:
+    sharding = SingleDeviceSharding(device)
+
+    def abstract(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
+
+    def compiled(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        jitted = jax.jit(function, out_shardings=sharding, **options)
+        return jitted.lower(*arguments).compile()
+
+    def init(keys: Array) -> PetsState:
+        return jax.vmap(lambda key: pets.init(task, shape, jax.random.wrap_key_data(key)))(keys)
+
+    def begin() -> Any:
+        one = pets.begin_episode(task, shape)
+        return jax.tree.map(lambda leaf: jnp.repeat(leaf[None], num_lanes, axis=0), one)
+
+    def load(states: PetsState, one: PetsState, lane: Array) -> PetsState:
+        return jax.tree.map(lambda all_, new: all_.at[lane].set(new), states, one)
+
+    def act(states, memory, hypers, bounds, obs, is_random, keys, t):  # type: ignore[no-untyped-def]  # see pets.act
+        def one(state, memory, hypers, obs, is_random, key):  # type: ignore[no-untyped-def]
+            key = jax.random.fold_in(jax.random.wrap_key_data(key), t)
+            return pets.act(task, shape, state, memory, hypers, bounds, obs, is_random, key)
+
+        return jax.vmap(one)(states, memory, hypers, obs, is_random, keys)
+
+    def learn(states, episode, lengths, learns, hypers, bounds, keys):  # type: ignore[no-untyped-def]
+        def one(state, episode, length, learns, hypers, key):  # type: ignore[no-untyped-def]
+            key = jax.random.wrap_key_data(key)
+            after, metrics = pets.learn(task, shape, state, episode, length, hypers, bounds, key)
+            return jax.tree.map(lambda new, old: jnp.where(learns, new, old), after, state), metrics
+
+        return jax.vmap(one)(states, episode, lengths, learns, hypers, keys)
+
+    lanes, length = num_lanes, task.episode_length
+    keys = abstract(np.zeros((lanes, 2), np.uint32))
+    states = abstract(jax.eval_shape(init, keys))
+    memory = abstract(jax.eval_shape(begin))
+    hypers = abstract(hypers_from_configs([{}] * lanes, shape.planner))
+    flags, counts = abstract(np.zeros(lanes, bool)), abstract(np.zeros(lanes, np.int32))
+    scalar = np.asarray(0, np.int32)
+    sizes = (task.obs_size, task.action_size, task.obs_size)
+    episode = abstract(Transitions(*(np.zeros((lanes, length, size), np.float32) for size in sizes)))
+    obs = abstract(np.zeros((lanes, task.obs_size), np.float32))
+    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype, sharding=sharding), states)
+    return _Programs(
+        init=compiled(init, keys),
+        begin=compiled(begin),
+        load=compiled(load, states, one, scalar, donate_argnums=0),
+        act=compiled(act, states, memory, hypers, no_bounds(shape), obs, flags, keys, scalar, donate_argnums=1),
+        learn=compiled(
+            learn, states, episode, counts, flags, hypers, FitBounds(scalar, scalar), keys, donate_argnums=0
+        ),
+    )
+
+
+def lane_of(states: PetsState, lane: int) -> HostState:
+    """One agent of a stacked state, as NumPy arrays."""
+    return jax.tree.map(lambda leaf: np.array(leaf[lane]), states)

@@ -1,0 +1,100 @@
+"""Gymnasium environments on the host, one a lane, with their physics watched.
+
+MuJoCo resets itself silently when its state breaks and the step looks normal, so after every step the simulator's
+warning counters and the finiteness of observation and reward are read. Nothing is written into the user's folder.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from cartwheel.envs import own
+from cartwheel.envs.tasks import Task
+
+
+class EnvironmentFailed(Exception):
+    """An environment raised, or returned what nothing can learn from. The message says what and when."""
+
+
+def _swallow(message: str) -> None:
+    """The counters say it all; MuJoCo's default handler would write MUJOCO_LOG.TXT where the user stands."""
+
+
+def _say(message: str) -> str:
+    return " ".join(message.split())[:300]
+
+
+@dataclass(slots=True)
+class WatchedEnv:
+    """One environment of a task, reset by seed and stepped with float32 observations.
+
+    ``warnings`` counts since the last reset: MuJoCo's counters by name, ``not_finite`` and ``reward_out_of_bounds``.
+    """
+
+    task: Task
+    env: gymnasium.Env[Any, Any]
+    warnings: Counter[str] = field(default_factory=Counter)
+    step_index: int = 0
+
+    def reset(self, seed: int) -> NDArray[np.float32]:
+        """The first observation [O] of an episode."""
+        self.warnings, self.step_index = Counter(), 0
+        try:
+            obs, _ = self.env.reset(seed=seed)
+        except Exception as error:
+            raise EnvironmentFailed(f"{self.task.env_id}: reset raised {_say(repr(error))}") from error
+        return self._checked(obs)
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool]:
+        """Observation [O], reward, and whether the episode terminated (reaching a time limit is not termination)."""
+        self.step_index += 1
+        space = self.env.action_space
+        try:
+            obs, reward, terminated, _, _ = self.env.step(np.asarray(action, space.dtype))
+        except Exception as error:
+            raise EnvironmentFailed(self._at(f"raised {_say(repr(error))}")) from error
+        obs = self._checked(obs)
+        self._watch(obs, float(reward))
+        return obs, float(reward), bool(terminated)
+
+    def close(self) -> None:
+        self.env.close()
+
+    def _checked(self, obs: Any) -> NDArray[np.float32]:
+        vector = np.asarray(obs, np.float32)
+        if vector.shape != (self.task.obs_size,):
+            raise EnvironmentFailed(self._at(f"returned an observation of shape {vector.shape}"))
+        return vector
+
+    def _watch(self, obs: NDArray[np.float32], reward: float) -> None:
+        data = getattr(self.env.unwrapped, "data", None)
+        if isinstance(data, mujoco.MjData):
+            for kind in mujoco.mjtWarning.__members__.values():
+                if kind != mujoco.mjtWarning.mjNWARNING and data.warning[kind].number:
+                    self.warnings[kind.name.removeprefix("mjWARN_")] = int(data.warning[kind].number)
+        if not np.isfinite(reward) or not np.all(np.isfinite(obs)):
+            self.warnings["not_finite"] += 1
+            raise EnvironmentFailed(self._at(f"returned a value that is not finite (reward {reward})"))
+        if abs(reward) > self.task.reward_bound:
+            self.warnings["reward_out_of_bounds"] += 1
+
+    def _at(self, what: str) -> str:
+        return f"{self.task.env_id}: step {self.step_index} {what}"
+
+
+def make_env(task: Task, **kwargs: Any) -> WatchedEnv:
+    """The task's environment. Raises ValueError if Gymnasium does not know it or it does not fit the task."""
+    own.register()
+    mujoco.set_mju_user_warning(_swallow)
+    try:
+        env = gymnasium.make(
+            task.env_id, max_episode_steps=task.episode_length, disable_env_checker=True, **task.env_kwargs, **kwargs
+        )
+    except gymnasium.error.Error as error:
+        raise ValueError(f"env_id {task.env_id!r}: {_say(str(error))}") from error
+    return WatchedEnv(task, env)
