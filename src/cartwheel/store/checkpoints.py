@@ -1,0 +1,166 @@
+"""Checkpoint files: arrays and a JSON manifest in safetensors, named by the SHA-256 of their bytes.
+
+A file gets its name only when all of it is on disk (temporary file in the same folder, fsync, rename, fsync of the
+folder), so a name in this folder always means a whole file; the digest is checked again at every load. The manifest
+is one string under one metadata key: the order of several keys is not fixed by the library, and equal contents must
+give equal bytes.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from cartwheel.errors import CorruptCheckpoint, StorageError
+from cartwheel.executors.work import StoredFile
+from cartwheel.records import CheckpointId
+
+SUFFIX = ".safetensors"
+TEMPORARY_SUFFIX = ".tmp"
+MANIFEST_KEY = "manifest"
+MAX_HEADER_BYTES = 16 * 2**20
+"""No checkpoint of ours comes near this; a longer header is not read into memory."""
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class CheckpointStore:
+    """A folder of content-addressed files. Any number of processes may write and read; only the owner deletes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, digest: CheckpointId) -> Path:
+        """Where the file of this digest lies. Raises ValueError for anything but 64 hexadecimal digits."""
+        if not _is_digest(digest):
+            raise ValueError(f"not a checkpoint digest: {digest!r}")
+        return self.folder / f"{digest}{SUFFIX}"
+
+    def write(self, arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any]) -> StoredFile:
+        """Put the arrays and the JSON manifest on disk, durably, and say under which digest.
+
+        Raises StorageError if the disk does not take them; nothing but whole files is ever left under a digest.
+        """
+        data = encode(arrays, manifest)
+        digest = CheckpointId(hashlib.sha256(data).hexdigest())
+        try:
+            self._write_durably(data, self.path(digest))
+        except OSError as error:
+            raise StorageError(
+                f"cannot write a checkpoint of {len(data)} bytes: {error.strerror}",
+                str(self.folder),
+                "free or repair the disk, then run the same command again",
+            ) from error
+        return StoredFile(digest, len(data))
+
+    def read(self, digest: CheckpointId) -> tuple[Arrays, dict[str, Any]]:
+        """The arrays and the manifest under this digest. Raises CorruptCheckpoint if the bytes are not the same."""
+        return decode(self._read_verified(digest), self.path(digest))
+
+    def verify(self, digest: CheckpointId) -> None:
+        """Raises CorruptCheckpoint if the file is missing or is not what was written."""
+        self._read_verified(digest)
+
+    def size(self, digest: CheckpointId) -> int:
+        """Bytes on disk. Raises CorruptCheckpoint if the file is missing."""
+        try:
+            return self.path(digest).stat().st_size
+        except OSError as error:
+            raise CorruptCheckpoint(f"checkpoint cannot be read: {error.strerror}", str(self.path(digest))) from error
+
+    def digests(self) -> set[CheckpointId]:
+        """All files that are here."""
+        names = (path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}"))
+        return {CheckpointId(name) for name in names if _is_digest(name)}
+
+    def delete(self, digest: CheckpointId) -> None:
+        """Forget a file; it is no error if it is gone already."""
+        _unlink(self.path(digest))
+
+    def delete_temporary_files(self) -> None:
+        """Remove what a killed writer left. Only while nobody writes."""
+        for path in self.folder.glob(f"*{TEMPORARY_SUFFIX}"):
+            _unlink(path)
+
+    def _read_verified(self, digest: CheckpointId) -> bytes:
+        path = self.path(digest)
+        data = _read_bytes(path)
+        found = hashlib.sha256(data).hexdigest()
+        if found != digest:
+            raise CorruptCheckpoint(f"checkpoint has changed on disk: its SHA-256 is {found}", str(path))
+        return data
+
+    def _write_durably(self, data: bytes, path: Path) -> None:
+        descriptor, temporary = tempfile.mkstemp(suffix=TEMPORARY_SUFFIX, dir=self.folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).rename(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        sync_folder(self.folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def encode(arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any]) -> bytes:
+    """The bytes of a file: the same for the same contents."""
+    dense = {name: np.require(array, requirements="C") for name, array in arrays.items()}
+    return save(dense, {MANIFEST_KEY: json.dumps(manifest, sort_keys=True, separators=(",", ":"))})
+
+
+def decode(data: bytes, path: Path) -> tuple[Arrays, dict[str, Any]]:
+    """Arrays and manifest of a file that ``encode`` made. Raises CorruptCheckpoint naming ``path`` for any other.
+
+    The header's length is checked before it is parsed, and safetensors checks every array against the file's size
+    before it allocates, so a hostile file costs no more memory than its own size.
+    """
+    try:
+        length = int.from_bytes(data[:8], "little")
+        if not 2 <= length <= min(MAX_HEADER_BYTES, len(data) - 8):
+            raise ValueError(f"its header claims {length} bytes of {len(data)}")
+        manifest = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][MANIFEST_KEY])
+        return load(data), manifest
+    except (ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+        raise CorruptCheckpoint(f"checkpoint is damaged: {error}", str(path)) from error
+
+
+def read_file(path: Path) -> tuple[Arrays, dict[str, Any]]:
+    """Arrays and manifest of a file outside a store, such as an exported agent's. Raises CorruptCheckpoint."""
+    return decode(_read_bytes(path), path)
+
+
+def _is_digest(name: str) -> bool:
+    return len(name) == 64 and set(name) <= set("0123456789abcdef")
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot delete a file: {error.strerror}", str(path), "see who may write there") from error
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CorruptCheckpoint(f"checkpoint cannot be read: {error.strerror}", str(path)) from error

@@ -1,0 +1,62 @@
+"""One process at a time may run a study: whoever holds the lock on ``study.lock``.
+
+The kernel releases the lock when its holder dies, however it dies, so a stale owner needs no guessing; the file's
+contents only say whom to name in the refusal.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+from pathlib import Path
+
+from cartwheel.errors import AlreadyOwned, StorageError
+
+
+class Ownership:
+    """The right to write in a run folder. Raises AlreadyOwned, naming process and host, if another has it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StorageError(f"cannot write in the run folder: {error.strerror}", str(path)) from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise AlreadyOwned(
+                f"the study is being run by {read_owner(path)}", str(path.parent), "wait for it or stop it first"
+            ) from None
+        except OSError as error:
+            os.close(self._descriptor)
+            raise StorageError(f"this file system has no locks: {error.strerror}", str(path)) from error
+        # A forked child shares the lock: without this it would keep a killed study locked while it lives.
+        os.register_at_fork(after_in_child=self._forget)
+        self._write_name()
+
+    def release(self) -> None:
+        """Let another process run the study. Does nothing the second time."""
+        if self._descriptor >= 0:
+            os.truncate(self._descriptor, 0)
+        self._forget()
+
+    def _write_name(self) -> None:
+        name = json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode()
+        os.truncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, name, 0)
+
+    def _forget(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def read_owner(path: Path) -> str:
+    """``process PID on HOST`` from a lock file, as far as it can be read."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        owner = json.loads(path.read_bytes()[:1000])
+        return f"process {int(owner['pid'])} on {owner['host']}"
+    return "another process"

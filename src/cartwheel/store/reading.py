@@ -1,0 +1,167 @@
+"""What can be asked of a study's database. Reading never waits for the process that runs the study."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from cartwheel.executors.work import StoredFile
+from cartwheel.records import (
+    CheckpointId,
+    Episode,
+    Evaluation,
+    Event,
+    Report,
+    Segment,
+    SegmentId,
+    Status,
+    event_from_json,
+)
+from cartwheel.store.database import Database, Row
+from cartwheel.store.rows import EPISODE_COLUMNS, SEGMENT_COLUMNS, decoded, episode_from_row, segment_from_row
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCheckpoint:
+    """The newest checkpoint of a segment; its final one once the segment is done."""
+
+    segment: SegmentId
+    digest: CheckpointId
+    episode: int
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEvaluation:
+    """An evaluation and what has come of it; ``status`` is None while it runs."""
+
+    evaluation: Evaluation
+    status: Status | None
+    episodes: tuple[Episode, ...]
+    wall_s: float
+    reason: str
+
+    @property
+    def returns(self) -> tuple[float, ...]:
+        """Returns of the episodes that were played."""
+        return tuple(episode.return_ for episode in self.episodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One process that ran the study: how long, and how much of that went into asking, telling and storing."""
+
+    pid: int
+    host: str
+    wall_s: float
+    loop_s: float
+
+
+class StudyReader:
+    """Reads records from an open database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def meta(self, key: str) -> Any:
+        """The value that was stored under ``key`` when the study was created. Raises KeyError if there is none."""
+        row = self._database.row("SELECT value FROM meta WHERE key = ?", (key,))
+        if row is None:
+            raise KeyError(key)
+        return decoded(row["value"], lambda value: value)
+
+    def events(self) -> list[Event]:
+        """What the tuner was told, in order."""
+        rows = self._database.rows("SELECT event FROM events ORDER BY number")
+        return [decoded(row["event"], event_from_json) for row in rows]
+
+    def segments(self) -> list[Segment]:
+        """All segments, in the order in which they were issued."""
+        rows = self._database.rows(f"SELECT {SEGMENT_COLUMNS} FROM segments ORDER BY rowid")
+        return [segment_from_row(row) for row in rows]
+
+    def segment(self, segment: SegmentId) -> Segment:
+        """One segment. Raises KeyError if it was never issued."""
+        row = self._database.row(f"SELECT {SEGMENT_COLUMNS} FROM segments WHERE id = ?", (segment,))
+        if row is None:
+            raise KeyError(segment)
+        return segment_from_row(row)
+
+    def open_segments(self) -> list[Segment]:
+        """Segments that were issued and have not reported, in the order in which they were issued."""
+        where = "id NOT IN (SELECT segment FROM reports)"
+        rows = self._database.rows(f"SELECT {SEGMENT_COLUMNS} FROM segments WHERE {where} ORDER BY rowid")
+        return [segment_from_row(row) for row in rows]
+
+    def episodes(self, segment: SegmentId) -> tuple[Episode, ...]:
+        """The committed episodes of a segment, oldest first."""
+        sql = f'SELECT {EPISODE_COLUMNS} FROM episodes WHERE segment = ? ORDER BY "index"'
+        return tuple(map(episode_from_row, self._database.rows(sql, (segment,))))
+
+    def num_episodes(self, segment: SegmentId) -> int:
+        """How many episodes of a segment are committed."""
+        return self._count("SELECT count(*) FROM episodes WHERE segment = ?", segment)
+
+    def all_episodes(self) -> dict[SegmentId, tuple[Episode, ...]]:
+        """The committed episodes of every segment that has some, oldest first."""
+        by_segment: dict[SegmentId, list[Episode]] = {}
+        sql = f'SELECT segment, {EPISODE_COLUMNS} FROM episodes ORDER BY segment, "index"'
+        for row in self._database.rows(sql):
+            by_segment.setdefault(SegmentId(row["segment"]), []).append(episode_from_row(row))
+        return {segment: tuple(episodes) for segment, episodes in by_segment.items()}
+
+    def report(self, segment: SegmentId) -> Report | None:
+        """How a segment ended, None while it runs."""
+        row = self._database.row("SELECT * FROM reports WHERE segment = ?", (segment,))
+        return None if row is None else _report(row, self.episodes(segment))
+
+    def reports(self) -> dict[SegmentId, Report]:
+        """How every segment ended that has."""
+        episodes = self.all_episodes()
+        rows = self._database.rows("SELECT * FROM reports")
+        return {row["segment"]: _report(row, episodes.get(row["segment"], ())) for row in rows}
+
+    def checkpoint(self, segment: SegmentId) -> KeptCheckpoint | None:
+        """The newest checkpoint of a segment."""
+        row = self._database.row("SELECT * FROM checkpoints WHERE segment = ?", (segment,))
+        return None if row is None else _checkpoint(row)
+
+    def checkpoints(self) -> list[KeptCheckpoint]:
+        """The newest checkpoint of every segment that has one."""
+        return list(map(_checkpoint, self._database.rows("SELECT * FROM checkpoints ORDER BY segment")))
+
+    def files(self) -> list[StoredFile]:
+        """All files that some checkpoint needs."""
+        rows = self._database.rows("SELECT * FROM files ORDER BY digest")
+        return [StoredFile(CheckpointId(row["digest"]), row["size_bytes"]) for row in rows]
+
+    def files_of(self, segment: SegmentId) -> list[StoredFile]:
+        """The files that a segment's newest checkpoint needs, itself first."""
+        sql = "SELECT * FROM checkpoint_files JOIN files USING (digest) WHERE segment = ? ORDER BY position"
+        rows = self._database.rows(sql, (segment,))
+        return [StoredFile(CheckpointId(row["digest"]), row["size_bytes"]) for row in rows]
+
+    def evaluations(self) -> list[KeptEvaluation]:
+        """All evaluations, in the order in which they were begun."""
+        return [self._evaluation(row) for row in self._database.rows("SELECT * FROM evaluations ORDER BY id")]
+
+    def sessions(self) -> list[Session]:
+        """The processes that have run the study, in order."""
+        rows = self._database.rows("SELECT * FROM sessions ORDER BY number")
+        return [Session(row["pid"], row["host"], row["wall_s"], row["loop_s"]) for row in rows]
+
+    def _evaluation(self, row: Row) -> KeptEvaluation:
+        sql = f'SELECT {EPISODE_COLUMNS} FROM evaluation_episodes WHERE evaluation = ? ORDER BY "index"'
+        episodes = tuple(map(episode_from_row, self._database.rows(sql, (row["id"],))))
+        evaluation = Evaluation(row["segment"], row["seed"], row["num_episodes"])
+        return KeptEvaluation(evaluation, row["status"], episodes, row["wall_s"], row["reason"])
+
+    def _count(self, sql: str, *parameters: str) -> int:
+        row = self._database.row(sql, parameters)
+        return 0 if row is None else int(row[0])
+
+
+def _report(row: Row, episodes: tuple[Episode, ...]) -> Report:
+    return Report(row["segment"], row["status"], episodes, row["checkpoint"], row["wall_s"], row["reason"])
+
+
+def _checkpoint(row: Row) -> KeptCheckpoint:
+    return KeptCheckpoint(row["segment"], row["digest"], row["episode"], bool(row["is_final"]))

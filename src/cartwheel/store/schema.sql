@@ -1,0 +1,96 @@
+-- One study. JSON columns hold what the names say; Python's NaN and Infinity spellings occur inside them.
+-- A return that is NaN is stored as NULL, because SQLite has no NaN.
+
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL                 -- JSON
+) WITHOUT ROWID;
+
+CREATE TABLE sessions (                 -- one per process that ran the study; times only, no results
+    number INTEGER PRIMARY KEY,
+    pid    INTEGER NOT NULL,
+    host   TEXT NOT NULL,
+    wall_s REAL NOT NULL DEFAULT 0,
+    loop_s REAL NOT NULL DEFAULT 0      -- asking, telling and storing: what Cartwheel itself costs
+);
+
+CREATE TABLE events (                   -- what the tuner was told, in order: resume is telling it again
+    number INTEGER PRIMARY KEY,
+    event  TEXT NOT NULL                -- JSON
+);
+
+CREATE TABLE segments (
+    id         TEXT PRIMARY KEY,
+    trial      INTEGER NOT NULL,
+    "index"    INTEGER NOT NULL,
+    config     TEXT NOT NULL,           -- JSON
+    start      INTEGER NOT NULL,
+    stop       INTEGER NOT NULL,
+    parent     TEXT,                    -- the segment whose weights it continues
+    sources    TEXT,                    -- JSON, NULL from nothing
+    origin     TEXT NOT NULL,
+    UNIQUE (trial, "index")
+);
+
+CREATE TABLE episodes (
+    segment   TEXT NOT NULL REFERENCES segments,
+    "index"   INTEGER NOT NULL,
+    return    REAL,
+    length    INTEGER NOT NULL,
+    is_random INTEGER NOT NULL,
+    metrics   TEXT NOT NULL,            -- JSON
+    warnings  TEXT NOT NULL,            -- JSON
+    seconds   TEXT NOT NULL,            -- JSON
+    PRIMARY KEY (segment, "index")
+) WITHOUT ROWID;
+
+CREATE TABLE reports (
+    segment    TEXT PRIMARY KEY REFERENCES segments,
+    status     TEXT NOT NULL,
+    checkpoint TEXT,                    -- digest, NULL unless done
+    wall_s     REAL NOT NULL,
+    reason     TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE checkpoints (              -- the newest of each segment; its last one once the segment is done
+    segment  TEXT PRIMARY KEY REFERENCES segments,
+    digest   TEXT NOT NULL,
+    episode  INTEGER NOT NULL,          -- the episode after which it was taken
+    is_final INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+CREATE TABLE files (
+    digest     TEXT PRIMARY KEY,
+    size_bytes INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE checkpoint_files (         -- what a checkpoint needs: itself and its replay shards
+    segment  TEXT NOT NULL REFERENCES checkpoints ON DELETE CASCADE,
+    position INTEGER NOT NULL,          -- 0 is the checkpoint itself
+    digest   TEXT NOT NULL REFERENCES files,
+    PRIMARY KEY (segment, position)
+) WITHOUT ROWID;
+CREATE INDEX checkpoint_files_by_digest ON checkpoint_files (digest);
+
+CREATE TABLE evaluations (
+    id           INTEGER PRIMARY KEY,
+    segment      TEXT NOT NULL REFERENCES segments,
+    seed         INTEGER NOT NULL,
+    num_episodes INTEGER NOT NULL,
+    status       TEXT,                  -- NULL while it runs
+    wall_s       REAL NOT NULL DEFAULT 0,
+    reason       TEXT NOT NULL DEFAULT '',
+    UNIQUE (segment, seed, num_episodes)
+);
+
+CREATE TABLE evaluation_episodes (
+    evaluation INTEGER NOT NULL REFERENCES evaluations,
+    "index"    INTEGER NOT NULL,
+    return     REAL,
+    length     INTEGER NOT NULL,
+    is_random  INTEGER NOT NULL,
+    metrics    TEXT NOT NULL,           -- JSON
+    warnings   TEXT NOT NULL,           -- JSON
+    seconds    TEXT NOT NULL,           -- JSON
+    PRIMARY KEY (evaluation, "index")
+) WITHOUT ROWID;

@@ -1,0 +1,127 @@
+"""The rows that a study adds. Every method is part of a transaction that the caller has begun."""
+
+from collections.abc import Sequence
+
+from cartwheel.errors import StorageError
+from cartwheel.executors.work import ItemDone, StoredFile
+from cartwheel.records import (
+    CheckpointId,
+    Episode,
+    Evaluation,
+    Event,
+    Issued,
+    Report,
+    Reported,
+    Segment,
+    SegmentId,
+    event_to_json,
+)
+from cartwheel.store.checkpoints import CheckpointStore
+from cartwheel.store.database import Database
+from cartwheel.store.rows import EPISODE_COLUMNS, SEGMENT_COLUMNS, episode_row, segment_row, to_json
+
+
+class StudyWriter:
+    """Writes the rows of one transaction and remembers which files they may have made superfluous."""
+
+    def __init__(self, database: Database, checkpoints: CheckpointStore) -> None:
+        self._database = database
+        self._checkpoints = checkpoints
+        self._released: set[CheckpointId] = set()
+
+    def set_meta(self, key: str, value: object) -> None:
+        """Replace what is known about the study as a whole."""
+        self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, to_json(value)))
+
+    def add_issued(self, segment: Segment) -> None:
+        """A segment that is about to run."""
+        sql = f"INSERT INTO segments ({SEGMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        self._database.execute(sql, segment_row(segment))
+        self._add_event(Issued(segment))
+
+    def add_episode(
+        self, segment: SegmentId, episode: Episode, checkpoint: CheckpointId, files: Sequence[StoredFile]
+    ) -> None:
+        """A finished episode and the checkpoint after it, which replaces the segment's older one."""
+        columns = f"INSERT INTO episodes (segment, {EPISODE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        self._database.execute(columns, (segment, *episode_row(episode)))
+        self._drop_checkpoint(segment)
+        sql = "INSERT INTO checkpoints (segment, digest, episode) VALUES (?, ?, ?)"
+        self._database.execute(sql, (segment, checkpoint, episode.index))
+        for position, file in enumerate(files):
+            self._add_file(file)
+            self._database.execute("INSERT INTO checkpoint_files VALUES (?, ?, ?)", (segment, position, file.digest))
+
+    def add_report(self, report: Report) -> None:
+        """How a segment ended. Its last checkpoint stays for good if it is done, and is of no use if it is not."""
+        row = (report.segment, report.status, report.checkpoint, report.wall_s, report.reason)
+        self._database.execute("INSERT INTO reports VALUES (?, ?, ?, ?, ?)", row)
+        self._add_event(Reported(report))
+        if report.status == "done":
+            self._database.execute("UPDATE checkpoints SET is_final = 1 WHERE segment = ?", (report.segment,))
+        else:
+            self._drop_checkpoint(report.segment)
+
+    def forget_progress(self, segment: SegmentId) -> None:
+        """Drop the episodes and the checkpoint of an unfinished segment, so that it can run again from its start."""
+        self._database.execute("DELETE FROM episodes WHERE segment = ?", (segment,))
+        self._drop_checkpoint(segment)
+
+    def add_evaluation(self, evaluation: Evaluation) -> None:
+        """An evaluation that is about to run; one that is known already stays as it is."""
+        sql = "INSERT OR IGNORE INTO evaluations (segment, seed, num_episodes) VALUES (?, ?, ?)"
+        self._database.execute(sql, _key(evaluation))
+
+    def add_evaluation_episode(self, evaluation: Evaluation, episode: Episode) -> None:
+        """One more episode that an evaluation has played."""
+        sql = f"INSERT INTO evaluation_episodes (evaluation, {EPISODE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        self._database.execute(sql, (self._evaluation_id(evaluation), *episode_row(episode)))
+
+    def end_evaluation(self, evaluation: Evaluation, done: ItemDone) -> None:
+        """How an evaluation ended."""
+        sql = "UPDATE evaluations SET status = ?, wall_s = ?, reason = ? WHERE id = ?"
+        self._database.execute(sql, (done.status, done.wall_s, done.reason, self._evaluation_id(evaluation)))
+
+    def add_session(self, pid: int, host: str) -> int:
+        """A process that begins to run the study; the number of its session."""
+        return self._database.execute("INSERT INTO sessions (pid, host) VALUES (?, ?)", (pid, host))
+
+    def set_times(self, session: int, wall_s: float, loop_s: float) -> None:
+        """How long a session has run so far, and how much of that the loop itself took."""
+        sql = "UPDATE sessions SET wall_s = ?, loop_s = ? WHERE number = ?"
+        self._database.execute(sql, (wall_s, loop_s, session))
+
+    def drop_unneeded_files(self) -> list[CheckpointId]:
+        """Forget the released files that no checkpoint needs any more; they may be deleted after the commit."""
+        unneeded = [digest for digest in sorted(self._released) if not self._is_needed(digest)]
+        self._database.execute_many("DELETE FROM files WHERE digest = ?", [(digest,) for digest in unneeded])
+        return unneeded
+
+    def _add_event(self, event: Event) -> None:
+        self._database.execute("INSERT INTO events (event) VALUES (?)", (to_json(event_to_json(event)),))
+
+    def _add_file(self, file: StoredFile) -> None:
+        if self._database.row("SELECT 1 FROM files WHERE digest = ?", (file.digest,)) is None:
+            # A row must never promise a file that is not there: from the commit on the episode is acknowledged.
+            if self._checkpoints.size(file.digest) != file.size_bytes:
+                raise StorageError("a checkpoint file is not as long as was written", str(self._checkpoints.folder))
+            self._database.execute("INSERT INTO files VALUES (?, ?)", (file.digest, file.size_bytes))
+
+    def _drop_checkpoint(self, segment: SegmentId) -> None:
+        rows = self._database.rows("SELECT digest FROM checkpoint_files WHERE segment = ?", (segment,))
+        self._released.update(CheckpointId(row["digest"]) for row in rows)
+        self._database.execute("DELETE FROM checkpoints WHERE segment = ?", (segment,))
+
+    def _is_needed(self, digest: CheckpointId) -> bool:
+        return self._database.row("SELECT 1 FROM checkpoint_files WHERE digest = ?", (digest,)) is not None
+
+    def _evaluation_id(self, evaluation: Evaluation) -> int:
+        sql = "SELECT id FROM evaluations WHERE segment = ? AND seed = ? AND num_episodes = ?"
+        row = self._database.row(sql, _key(evaluation))
+        if row is None:
+            raise KeyError(evaluation)
+        return int(row["id"])
+
+
+def _key(evaluation: Evaluation) -> tuple[str, int, int]:
+    return evaluation.segment, evaluation.seed, evaluation.num_episodes
