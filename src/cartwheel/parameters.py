@@ -1,0 +1,211 @@
+"""One hyperparameter's range, mapped onto the unit interval.
+
+Conventions (those of ConfigSpace, which the released code of Zhang et al. 2021 used):
+
+- ``Float``: ``u`` is linear in the value, or in its logarithm when ``log``.
+- ``Int``: the value v owns the cell between v - 1/2 and v + 1/2 on a (linear or logarithmic) scale from low - 1/2 to
+  high + 1/2. So every integer has an equal share of [0,1]; when ``log``, a share proportional to
+  log((v + 1/2)/(v - 1/2)): what rounding a log-uniform draw gives. v is encoded at its own place.
+- ``Choice``: the k-th of n values owns [k/n, (k+1)/n], and is encoded at the middle. Choices have no direction.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+from cartwheel.errors import did_you_mean
+from cartwheel.records import Value
+
+Group: TypeAlias = Literal["model", "planner"]
+Cell: TypeAlias = tuple[float, float]
+"""All ``u`` from the first to the second number decode to the same value."""
+
+MAX_INT = 2**31 - 1
+"""Agents hold integers in 32 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """A real number between ``low`` and ``high``, both included."""
+
+    low: float
+    high: float
+    log: bool = False
+    default: float = dataclasses.field(kw_only=True)
+    group: Group = dataclasses.field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high", "default"):
+            object.__setattr__(self, name, _real(name, getattr(self, name)))
+        _check_range(self)
+        width = math.log(self.high) - math.log(self.low) if self.log else self.high - self.low
+        if not 0 < width < math.inf:
+            raise ValueError(f"the range from {self.low} to {self.high} is too narrow or too wide for floating point")
+
+    def check(self, value: Value) -> None:
+        if not self.low <= _real("the value", value) <= self.high:
+            raise ValueError(f"{value} is not between {self.low} and {self.high}")
+
+    def clip(self, value: Value) -> float:
+        return min(max(_real("the value", value), self.low), self.high)
+
+    def encode(self, value: Value) -> float:
+        return _to_unit(float(value), self.low, self.high, self.log)
+
+    def decode(self, u: float) -> float:
+        return self.clip(_from_unit(u, self.low, self.high, self.log))
+
+    def cell(self, value: Value) -> Cell:
+        u = self.encode(value)
+        return u, u
+
+
+@dataclass(frozen=True, slots=True)
+class Int:
+    """A whole number between ``low`` and ``high``, both included."""
+
+    low: int
+    high: int
+    log: bool = False
+    default: int = dataclasses.field(kw_only=True)
+    group: Group = dataclasses.field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high", "default"):
+            if abs(_whole(name, getattr(self, name))) > MAX_INT:
+                raise ValueError(f"{name} {getattr(self, name)} does not fit into 32 bits")
+        _check_range(self)
+
+    def check(self, value: Value) -> None:
+        if not self.low <= _whole("the value", value) <= self.high:
+            raise ValueError(f"{value} is not between {self.low} and {self.high}")
+
+    def clip(self, value: Value) -> int:
+        return min(max(round(_real("the value", value)), self.low), self.high)
+
+    def encode(self, value: Value) -> float:
+        return self._place(float(value))
+
+    def decode(self, u: float) -> int:
+        # floor(x + 1/2), not round(x): rounding half to even would give even numbers a larger share
+        return min(max(math.floor(_from_unit(u, *self._edges, self.log) + 0.5), self.low), self.high)
+
+    def cell(self, value: Value) -> Cell:
+        return self._place(float(value) - 0.5), self._place(float(value) + 0.5)
+
+    @property
+    def _edges(self) -> tuple[float, float]:
+        return self.low - 0.5, self.high + 0.5
+
+    def _place(self, x: float) -> float:
+        return _to_unit(x, *self._edges, self.log)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several values without order."""
+
+    values: tuple[Value, ...]
+    default: Value = dataclasses.field(kw_only=True)
+    group: Group = dataclasses.field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, list | tuple) or not all(map(_is_plain, self.values)):
+            raise ValueError(f"values must be a list of numbers, strings or booleans, got {self.values!r}")
+        if len(set(self.values)) < max(2, len(self.values)):
+            raise ValueError(f"values must be at least two different ones, got {self.values!r}")
+        object.__setattr__(self, "values", tuple(self.values))
+        _check_group(self.group)
+        self.check(self.default)
+
+    def check(self, value: Value) -> None:
+        # by type too: True == 1 == 1.0, but an agent may tell them apart
+        if not any(value == v and type(value) is type(v) for v in self.values):
+            raise ValueError(f"{value!r} is not one of {', '.join(map(repr, self.values))}")
+
+    def clip(self, value: Value) -> Value:
+        self.check(value)
+        return value
+
+    def encode(self, value: Value) -> float:
+        return (self.values.index(value) + 0.5) / len(self.values)
+
+    def decode(self, u: float) -> Value:
+        return self.values[min(int(u * len(self.values)), len(self.values) - 1)]
+
+    def cell(self, value: Value) -> Cell:
+        k = self.values.index(value)
+        return k / len(self.values), (k + 1) / len(self.values)
+
+
+Parameter: TypeAlias = Float | Int | Choice
+KINDS: Mapping[str, type[Parameter]] = {"float": Float, "int": Int, "choice": Choice}
+
+
+def parameter_from_table(table: Any) -> Parameter:
+    """The parameter of a table such as ``{kind = "int", low = 5, high = 40, default = 25, group = "planner"}``."""
+    if not isinstance(table, Mapping):
+        raise ValueError(f"must be a table such as {{kind = 'float', low = ..., high = ...}}, got {table!r}")
+    kind = table.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    fields = {field.name: field.default for field in dataclasses.fields(KINDS[kind])}
+    for key in sorted(table.keys() - fields.keys() - {"kind"}):
+        raise ValueError(f"unknown key {key!r}: {did_you_mean(key, fields)}")
+    for key in (name for name, default in fields.items() if default is dataclasses.MISSING and name not in table):
+        raise ValueError(f"missing key {key!r}")
+    return KINDS[kind](**{key: value for key, value in table.items() if key != "kind"})
+
+
+def parameter_to_table(parameter: Parameter) -> dict[str, Any]:
+    """A plain table; ``parameter_from_table`` is the inverse."""
+    kind = next(kind for kind, parameter_class in KINDS.items() if type(parameter) is parameter_class)
+    fields = dataclasses.asdict(parameter)
+    return {"kind": kind, **{key: list(value) if key == "values" else value for key, value in fields.items()}}
+
+
+def _check_range(parameter: Float | Int) -> None:
+    if not isinstance(parameter.log, bool):
+        raise ValueError(f"log must be true or false, got {parameter.log!r}")
+    if not parameter.low < parameter.high:
+        raise ValueError(f"low {parameter.low} must be below high {parameter.high}")
+    if parameter.log and parameter.low <= 0:
+        raise ValueError(f"log needs low above 0, got {parameter.low}")
+    if not parameter.low <= parameter.default <= parameter.high:
+        raise ValueError(f"default {parameter.default} is not between {parameter.low} and {parameter.high}")
+    _check_group(parameter.group)
+
+
+def _check_group(group: str) -> None:
+    if group not in get_args(Group):
+        raise ValueError(f"group must be one of {', '.join(get_args(Group))}, got {group!r}")
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _real(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return float(value)
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} must be a whole number, got {value!r}")
+    return value
+
+
+def _to_unit(x: float, low: float, high: float, log: bool) -> float:
+    if log:
+        x, low, high = math.log(x), math.log(low), math.log(high)
+    return min(max((x - low) / (high - low), 0.0), 1.0)
+
+
+def _from_unit(u: float, low: float, high: float, log: bool) -> float:
+    if log:
+        return math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
+    return low + u * (high - low)

@@ -1,0 +1,120 @@
+"""A search space: named parameters over the unit cube.
+
+Sampling, exploring and models work on ``u`` in [0,1]^d; agents get values, which are plain floats, ints, strings or
+booleans. Uniform ``u`` is the prior. How each kind of parameter maps to its coordinate: ``cartwheel.parameters``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cartwheel.errors import did_you_mean
+from cartwheel.parameters import Choice, Float, Int, Parameter, parameter_from_table, parameter_to_table
+from cartwheel.records import Config, Value
+
+__all__ = ["Choice", "Float", "Int", "Parameter", "Selection", "Space"]
+
+Selection: TypeAlias = Literal["model", "planner", "joint"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Space:
+    """Parameters by name, in order: the i-th coordinate of ``u`` belongs to the i-th parameter."""
+
+    parameters: Mapping[str, Parameter]
+
+    def __post_init__(self) -> None:
+        if not self.parameters:
+            raise ValueError("a space needs at least one parameter")
+        object.__setattr__(self, "parameters", dict(self.parameters))
+
+    def __eq__(self, other: object) -> bool:
+        # the order matters: it decides which coordinate, and so which random number, a parameter gets
+        return isinstance(other, Space) and list(self.parameters.items()) == list(other.parameters.items())
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.parameters.items()))
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.parameters)
+
+    @property
+    def default(self) -> dict[str, Value]:
+        """The config of all defaults."""
+        return {name: parameter.default for name, parameter in self.parameters.items()}
+
+    def sample(self, rng: np.random.Generator) -> dict[str, Value]:
+        """A config drawn from the prior: ``u`` uniform."""
+        return self.decode(rng.random(len(self)))
+
+    def encode(self, config: Config) -> NDArray[np.float64]:
+        """``u`` [d] of a config. Raises ValueError if a value is missing, unknown or out of range."""
+        self.check(config)
+        return np.array([parameter.encode(config[name]) for name, parameter in self.parameters.items()])
+
+    def decode(self, u: NDArray[np.float64]) -> dict[str, Value]:
+        """The config at ``u`` [d] in [0,1]^d. Raises ValueError outside."""
+        if u.shape != (len(self),) or not ((u >= 0.0) & (u <= 1.0)).all():
+            raise ValueError(f"needs {len(self)} coordinates between 0 and 1, got {u}")
+        return {name: p.decode(x) for (name, p), x in zip(self.parameters.items(), u.tolist(), strict=True)}
+
+    def cells(self, config: Config) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lower and upper ends [d], [d] of the box of all ``u`` that decode to this config."""
+        self.check(config)
+        low, high = zip(*(parameter.cell(config[name]) for name, parameter in self.parameters.items()), strict=True)
+        return np.array(low), np.array(high)
+
+    def clip(self, config: Config) -> dict[str, Value]:
+        """The nearest config inside the space. A choice that does not exist has no nearest: ValueError."""
+        self._check_names(config)
+        return {name: _named(name, parameter.clip, config[name]) for name, parameter in self.parameters.items()}
+
+    def check(self, config: Config) -> None:
+        """Raises ValueError, naming parameter and cause, unless ``config`` lies in this space."""
+        self._check_names(config)
+        for name, parameter in self.parameters.items():
+            _named(name, parameter.check, config[name])
+
+    def only(self, names: Iterable[str]) -> "Space":
+        """The space of some of the parameters, in this space's order."""
+        wanted = set(names)
+        for name in sorted(wanted - set(self.names)):
+            raise ValueError(f"no parameter {name!r} in the space: {did_you_mean(name, self.names)}")
+        return Space({name: parameter for name, parameter in self.parameters.items() if name in wanted})
+
+    def select(self, selection: Selection) -> "Space":
+        """The parameters of one group, or of all with ``"joint"``."""
+        if selection not in get_args(Selection):
+            raise ValueError(f"no group {selection!r}: {did_you_mean(selection, get_args(Selection))}")
+        return self.only(name for name, p in self.parameters.items() if selection in ("joint", p.group))
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Plain tables, one per parameter; ``from_dict`` is the inverse."""
+        return {name: parameter_to_table(parameter) for name, parameter in self.parameters.items()}
+
+    @staticmethod
+    def from_dict(tables: Mapping[str, Any]) -> "Space":
+        """The space of such tables, e.g. from TOML. Raises ValueError naming parameter and cause."""
+        return Space({name: _named(name, parameter_from_table, table) for name, table in tables.items()})
+
+    def _check_names(self, config: Config) -> None:
+        if config.keys() == self.parameters.keys():
+            return
+        for name in sorted(config.keys() - self.parameters.keys()):
+            raise ValueError(f"no parameter {name!r} in the space: {did_you_mean(name, self.names)}")
+        raise ValueError(f"no value for {', '.join(sorted(self.parameters.keys() - config.keys()))}")
+
+
+def _named(name: str, function: Any, argument: Any) -> Any:
+    """``function(argument)``, its ValueError prefixed by the parameter's name."""
+    try:
+        return function(argument)
+    except ValueError as error:
+        raise ValueError(f"parameter {name!r}: {error}") from None
