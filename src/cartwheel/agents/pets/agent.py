@@ -4,6 +4,7 @@ Life of an agent: ``init``, then for every episode ``begin_episode``, ``act`` at
 An engine vectorises these functions over a cohort. Everything here is a pure function of its arguments.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -22,7 +23,7 @@ from cartwheel.agents.pets.fit import FitBounds
 from cartwheel.agents.pets.hypers import PetsHypers, PetsShape
 from cartwheel.agents.pets.model import Ensemble, Normaliser, init_ensemble, init_normaliser
 from cartwheel.agents.pets.planner import PlanBounds, PlanState
-from cartwheel.agents.pets.propagation import World, plan_returns
+from cartwheel.agents.pets.propagation import World, draw_luck, plan_returns
 from cartwheel.envs.tasks import Task
 
 
@@ -77,9 +78,11 @@ def act(
     plan_key, random_key = random.split(key)
     world = World(state.weights, state.normaliser)
 
-    def objective(plans: Array, key: PRNGKeyArray) -> Array:
-        actions = to_env_units(task, plans)
-        return plan_returns(task, shape, world, obs, actions, hypers.planner.plan_horizon, bounds.horizon, key)
+    def objective(key: PRNGKeyArray) -> Callable[[Array], Array]:
+        luck = draw_luck(shape, world.ensemble.max_logvar.shape[0], key)
+        return lambda plans: plan_returns(
+            task, shape, world, obs, to_env_units(task, plans), hypers.planner.plan_horizon, bounds.horizon, luck
+        )
 
     planned, memory, _ = planners.plan(objective, memory, hypers.planner, bounds, shape, plan_key)
     uniform = random.uniform(random_key, (task.action_size,), jnp.float32, -1.0, 1.0)

@@ -23,8 +23,8 @@ from jaxtyping import Float, Int, PRNGKeyArray
 
 from cartwheel.agents.pets.hypers import CemHypers, IcemHypers, PetsShape, PlannerHypers, num_elites, samples_at
 
-Objective: TypeAlias = Callable[[Float[Array, "C H A"], PRNGKeyArray], Float[Array, " C"]]
-"""Scores of plans, higher is better, -inf for a plan that must not win."""
+Objective: TypeAlias = Callable[[PRNGKeyArray], Callable[[Float[Array, "C H A"]], Float[Array, " C"]]]
+"""Given the luck of an iteration, scores plans: higher is better, -inf for a plan that must not win."""
 
 
 class PlanBounds(NamedTuple):
@@ -106,7 +106,7 @@ def _iterate(
     """Sample, score, refit."""
     sample_key, score_key = random.split(key)
     size = shape.sample_chunk
-    num_samples = samples_at(hypers, i)
+    num_samples, score_of = samples_at(hypers, i), objective(score_key)
     colour = None if isinstance(hypers, CemHypers) else colour_matrix(hypers.noise_exponent, shape.max_horizon)
 
     def score_chunk(c: Array, pool: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -114,7 +114,7 @@ def _iterate(
         index = c * size + jnp.arange(size)
         fresh = _sample(random.fold_in(sample_key, c), search, size, colour)
         fresh = _insert(fresh, index, search, hypers, i, num_samples)
-        score = jnp.where(index < num_samples, objective(fresh, score_key), -jnp.inf)
+        score = jnp.where(index < num_samples, score_of(fresh), -jnp.inf)
         return (
             lax.dynamic_update_slice_in_dim(samples, fresh, c * size, axis=0),
             lax.dynamic_update_slice_in_dim(scores, score, c * size, axis=0),

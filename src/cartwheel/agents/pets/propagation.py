@@ -33,6 +33,35 @@ def particles_per_sample(shape: PetsShape) -> int:
     return 1 if shape.propagation == "e" else shape.num_particles
 
 
+class Luck(NamedTuple):
+    """The randomness of imagined rollouts, drawn before the loop over the horizon: at its maximum, so that no random
+    number depends on a horizon. ``deal_key`` deals the particles under ``ts1``.
+    """
+
+    noise: Float[Array, "H K D"]
+    deal_key: PRNGKeyArray
+
+    def at(self, t: Int[Array, ""]) -> "StepLuck":
+        """The randomness of step ``t``."""
+        return StepLuck(
+            lax.dynamic_index_in_dim(self.noise, t, axis=0, keepdims=False), random.fold_in(self.deal_key, t)
+        )
+
+
+class StepLuck(NamedTuple):
+    """The randomness of one imagined step."""
+
+    noise: Float[Array, "K D"]
+    deal_key: PRNGKeyArray
+
+
+def draw_luck(shape: PetsShape, num_targets: int, key: PRNGKeyArray) -> Luck:
+    """Standard normal noise per step, particle and target dimension, and a key for dealing."""
+    noise_key, deal_key = random.split(key)
+    size = (shape.max_horizon, particles_per_sample(shape), num_targets)
+    return Luck(random.normal(noise_key, size, jnp.float32), deal_key)
+
+
 def plan_returns(
     task: Task,
     shape: PetsShape,
@@ -41,7 +70,7 @@ def plan_returns(
     actions: Float[Array, "S H A"],
     horizon: Int[Array, ""],
     horizon_bound: Int[Array, ""],
-    key: PRNGKeyArray,
+    luck: Luck,
 ) -> Float[Array, " S"]:
     """Mean over particles of the imagined return of each plan over its first ``horizon`` steps.
 
@@ -50,24 +79,24 @@ def plan_returns(
     with any particle that is not finite returns -inf.
     """
     num_samples, num_particles = actions.shape[0], particles_per_sample(shape)
-    states = jnp.broadcast_to(obs[None, None], (num_samples, num_particles, obs.shape[0]))
-    alive = jnp.ones((num_samples, num_particles), bool)
-    returns = jnp.zeros((num_samples, num_particles), jnp.float32)
+    states = jnp.broadcast_to(obs[None, None], (num_particles, num_samples, obs.shape[0]))
+    alive = jnp.ones((num_particles, num_samples), bool)
+    returns = jnp.zeros((num_particles, num_samples), jnp.float32)
     reward_of = jax.vmap(jax.vmap(task.imagined_reward))
     terminated = jax.vmap(jax.vmap(task.terminated))
 
     def step(t: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         states, alive, returns = carry
         action = lax.dynamic_index_in_dim(actions, t, axis=1, keepdims=False)  # [S, A]
-        action = jnp.broadcast_to(action[:, None], (num_samples, num_particles, action.shape[-1]))
-        next_states = imagine(task, shape, world, states, action, random.fold_in(key, t))
+        action = jnp.broadcast_to(action[None], (num_particles, *action.shape))
+        next_states = imagine(task, shape, world, states, action, luck.at(t))
         reward = jnp.where(alive & (t < horizon), reward_of(states, action, next_states), 0.0)
         if task.has_termination:
             alive = alive & ~terminated(next_states)
         return next_states, alive, returns + reward
 
     _, _, returns = lax.fori_loop(0, horizon_bound, step, (states, alive, returns))
-    mean = jnp.mean(returns, axis=1)
+    mean = jnp.mean(returns, axis=0)
     return jnp.where(jnp.isfinite(mean), mean, -jnp.inf)
 
 
@@ -75,56 +104,41 @@ def imagine(
     task: Task,
     shape: PetsShape,
     world: World,
-    states: Float[Array, "S K O"],
-    actions: Float[Array, "S K A"],
-    key: PRNGKeyArray,
-) -> Float[Array, "S K O"]:
+    states: Float[Array, "K S O"],
+    actions: Float[Array, "K S A"],
+    luck: StepLuck,
+) -> Float[Array, "K S O"]:
     """One imagined step of every particle."""
-    inputs = jnp.concatenate([jax.vmap(jax.vmap(task.encode))(states), actions], axis=-1)  # [S, K, I]
+    inputs = jnp.concatenate([jax.vmap(jax.vmap(task.encode))(states), actions], axis=-1)  # [K, S, I]
     inputs = normalise(world.normaliser, inputs)
     if shape.propagation == "e":
-        everyone = jnp.broadcast_to(inputs[None, :, 0], (shape.num_networks, *inputs[:, 0].shape))
-        prediction = jnp.mean(predict(world.ensemble, everyone).mean, axis=0)[:, None]  # [S, 1, D]
+        everyone = jnp.broadcast_to(inputs, (shape.num_networks, *inputs.shape[1:]))
+        prediction = jnp.mean(predict(world.ensemble, everyone).mean, axis=0, keepdims=True)  # [1, S, D]
     else:
-        noise_key, deal_key = random.split(key)
-        prediction = sample_targets(shape, world.ensemble, inputs, noise_key, deal_key)
+        prediction = sample_targets(shape, world.ensemble, inputs, luck)
     return jax.vmap(jax.vmap(task.next_obs))(states, prediction)
 
 
 def sample_targets(
-    shape: PetsShape,
-    ensemble: Ensemble,
-    inputs: Float[Array, "S K I"],
-    noise_key: PRNGKeyArray,
-    deal_key: PRNGKeyArray,
-) -> Float[Array, "S K D"]:
-    """A draw from the Gaussian of each particle's network: mean + std * noise [1, K, D]."""
-    if shape.propagation == "ts1":
-        hand = deal(deal_key, inputs.shape[0], shape.num_particles)  # [S, K]
-        inputs = jnp.take_along_axis(inputs, hand[:, :, None], axis=1)
-    mean, logvar = predict(ensemble, to_networks(inputs, shape.num_networks))
-    noise = random.normal(noise_key, (1, shape.num_particles, mean.shape[-1]), jnp.float32)
-    mean, std = from_networks(mean, inputs.shape[1]), from_networks(jnp.exp(0.5 * logvar), inputs.shape[1])
-    drawn = mean + std * noise
-    if shape.propagation == "ts1":
-        drawn = jnp.take_along_axis(drawn, jnp.argsort(hand, axis=1)[:, :, None], axis=1)
-    return drawn
+    shape: PetsShape, ensemble: Ensemble, inputs: Float[Array, "K S I"], luck: StepLuck
+) -> Float[Array, "K S D"]:
+    """A draw from the Gaussian of each particle's network.
+
+    Particles 0..K/E-1 of every plan sample stand at network 0, the next K/E at network 1, and so on: with particles
+    as the leading axis that is a reshape.
+    """
+    hand = deal(luck.deal_key, *inputs.shape[:2]) if shape.propagation == "ts1" else None
+    if hand is not None:
+        inputs = jnp.take_along_axis(inputs, hand[:, :, None], axis=0)
+    mean, logvar = predict(ensemble, inputs.reshape(shape.num_networks, -1, inputs.shape[-1]))
+    per_particle = (*inputs.shape[:2], mean.shape[-1])
+    mean, std = mean.reshape(per_particle), jnp.exp(0.5 * logvar).reshape(per_particle)
+    if hand is not None:
+        back = jnp.argsort(hand, axis=0)[:, :, None]
+        mean, std = jnp.take_along_axis(mean, back, axis=0), jnp.take_along_axis(std, back, axis=0)
+    return mean + std * luck.noise[:, None]
 
 
-def deal(key: PRNGKeyArray, num_samples: int, num_particles: int) -> Int[Array, "S K"]:
-    """A uniformly random permutation of the particles of each plan sample."""
-    return jnp.argsort(random.bits(key, (num_samples, num_particles)), axis=1)
-
-
-def to_networks(rows: Float[Array, "S K I"], num_networks: int) -> Float[Array, "E SK/E I"]:
-    """Particle slots 0..K/E-1 of every plan sample to network 0, the next K/E to network 1, and so on."""
-    samples, particles, size = rows.shape
-    grouped = rows.reshape(samples, num_networks, particles // num_networks, size)
-    return grouped.swapaxes(0, 1).reshape(num_networks, -1, size)
-
-
-def from_networks(rows: Float[Array, "E SK/E D"], num_particles: int) -> Float[Array, "S K D"]:
-    """The inverse of ``to_networks``."""
-    networks, _, size = rows.shape
-    grouped = rows.reshape(networks, -1, num_particles // networks, size)
-    return grouped.swapaxes(0, 1).reshape(-1, num_particles, size)
+def deal(key: PRNGKeyArray, num_particles: int, num_samples: int) -> Int[Array, "K S"]:
+    """For every plan sample a uniformly random permutation: which particle stands at which place."""
+    return jnp.argsort(random.bits(key, (num_particles, num_samples)), axis=0)
