@@ -6,7 +6,6 @@ decides array sizes, and holds the *maxima* of the hypers that act like sizes. O
 range, meaning, source.
 """
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -196,14 +195,3 @@ def samples_at(planner: PlannerHypers, iteration: Count) -> Count:
     shrunk = planner.num_samples.astype(jnp.float32) * planner.sample_decay ** (-iteration.astype(jnp.float32))
     floor = jnp.minimum(planner.num_samples, 2 * num_elites(planner))
     return jnp.maximum(floor, jnp.floor(shrunk + 1e-4).astype(jnp.int32))
-
-
-def with_maxima(shape: PetsShape, configs: list[dict[str, Any]]) -> PetsShape:
-    """The shape whose maxima cover all these configs."""
-    full = [{**default_config(shape.planner), **config} for config in configs]
-    return dataclasses.replace(
-        shape,
-        max_horizon=max(int(config["plan_horizon"]) for config in full),
-        max_iterations=max(int(config["num_iterations"]) for config in full),
-        max_samples=max(int(config["num_samples"]) for config in full),
-    )

@@ -1,0 +1,71 @@
+"""An agent's state as named arrays and back: what a checkpoint file holds. No code is ever stored.
+
+Names are ``part/path``, e.g. ``weights/.weights[0]``. The replay buffer travels apart, one shard per episode.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from cartwheel.agents.pets.agent import PetsState
+from cartwheel.agents.pets.buffer import Buffer, Transitions
+
+PARTS = ("weights", "optimizer", "normaliser")
+"""The parts of a state that a checkpoint file holds; the fourth, ``replay``, is a list of shards."""
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def to_arrays(state: PetsState) -> dict[str, NDArray[Any]]:
+    """The weights, optimizer and normaliser of one agent."""
+    named: dict[str, NDArray[Any]] = {}
+    for part in PARTS:
+        for path, leaf in jax.tree_util.tree_leaves_with_path(getattr(state, part)):
+            named[f"{part}/{jax.tree_util.keystr(path)}"] = np.asarray(leaf)
+    return named
+
+
+def part_from_arrays(template: PetsState, part: str, arrays: Arrays) -> Any:
+    """One part, from the arrays of a checkpoint.
+
+    Raises ValueError if an array is missing or has another shape or type than this agent's.
+    """
+
+    def leaf_from(path: Any, like: Any) -> NDArray[Any]:
+        name = f"{part}/{jax.tree_util.keystr(path)}"
+        found = arrays.get(name)
+        if found is None or found.shape != like.shape or found.dtype != like.dtype:
+            what = "is missing" if found is None else f"is {found.dtype}{list(found.shape)}"
+            raise ValueError(f"the checkpoint does not fit the agent: {name} {what}, not {like.dtype}{list(like.shape)}")
+        return found
+
+    return jax.tree_util.tree_map_with_path(leaf_from, getattr(template, part))
+
+
+def shard_to_arrays(episode: Transitions) -> dict[str, NDArray[Any]]:
+    """The transitions of one episode."""
+    return {"obs": np.asarray(episode.obs), "action": np.asarray(episode.action), "next_obs": np.asarray(episode.next_obs)}
+
+
+def buffer_from_shards(template: PetsState, shards: list[Arrays]) -> Buffer:
+    """The buffer that these episodes fill, in this order.
+
+    Raises ValueError if they do not fit the agent's sizes or capacity.
+    """
+    rows = template.replay.rows
+    full = {name: np.zeros(getattr(rows, name).shape, np.float32) for name in ("obs", "action", "next_obs")}
+    count = 0
+    for shard in shards:
+        length = len(shard["obs"])
+        for name, array in full.items():
+            part = shard[name]
+            if part.shape != (length, array.shape[1]) or part.dtype != np.float32:
+                raise ValueError(f"a replay shard does not fit the agent: {name} is {part.dtype}{list(part.shape)}")
+            if count + length > len(array):
+                raise ValueError(f"the replay needs more than the buffer's {len(array)} rows")
+            array[count : count + length] = part
+        count += length
+    return Buffer(Transitions(**full), np.asarray(count, np.int32))

@@ -1,0 +1,77 @@
+"""From names and numbers to an agent that can be built: a task, a shape, and the values that no tuner changes."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from cartwheel.agents.pets.hypers import Executes, PetsShape, PlannerName, Propagation, check_config, hyper_lines
+from cartwheel.agents.pets.hypers import default_config as default_config_of
+from cartwheel.envs.tasks import Task
+
+_CHOICES = {"planner": PlannerName, "propagation": Propagation, "executes": Executes}
+_DERIVED = frozenset({"capacity", "max_horizon", "max_iterations", "max_samples"})
+SHAPE_SETTINGS = tuple(field.name for field in dataclasses.fields(PetsShape) if field.name not in _DERIVED)
+"""What a user may choose about the shape; the rest follows from the budget and the space."""
+
+
+@dataclass(frozen=True)
+class AgentSetup:
+    """``base`` holds a value for every hyperparameter; a segment's config overrides some of them."""
+
+    task: Task
+    shape: PetsShape
+    base: Mapping[str, Any]
+
+    def config(self, tuned: Mapping[str, Any]) -> dict[str, Any]:
+        """The full config under these tuned values. Raises ValueError on an unknown name or an illegal value."""
+        check_config(dict(tuned), self.shape.planner)
+        return {**self.base, **tuned}
+
+
+def make_setup(
+    task: Task, settings: Mapping[str, Any], reachable: Sequence[Mapping[str, Any]], num_episodes: int
+) -> AgentSetup:
+    """The agent of a study.
+
+    ``settings`` mixes fixed hyperparameter values and shape choices, as a study file's ``[agent]`` does. ``reachable``
+    are configs whose sizes the program must cover: the corners of a space, or the configs of a schedule.
+    ``num_episodes`` model-driven episodes and the random one must fit the buffer. Raises ValueError naming the setting.
+    """
+    choices = {name: value for name, value in settings.items() if name in SHAPE_SETTINGS}
+    _check_choices(choices)
+    shape = PetsShape(capacity=(num_episodes + 1) * task.episode_length, **choices)
+    fixed = {name: value for name, value in settings.items() if name not in SHAPE_SETTINGS}
+    known = hyper_lines(shape.planner)
+    for name in fixed:
+        if name not in known:
+            raise ValueError(f"agent.{name}: unknown; known: {', '.join(sorted((*known, *SHAPE_SETTINGS)))}")
+    defaults = {name: value for name, value in task.defaults.items() if name in known}
+    base = {**default_config_of(shape.planner), **defaults, **fixed}
+    check_config(base, shape.planner)
+    for config in reachable:
+        check_config(dict(config), shape.planner)
+    return AgentSetup(task, _covering(shape, [base, *({**base, **config} for config in reachable)]), base)
+
+
+def _check_choices(choices: Mapping[str, Any]) -> None:
+    for name, value in choices.items():
+        allowed = get_args(_CHOICES[name]) if name in _CHOICES else None
+        if allowed is not None and value not in allowed:
+            raise ValueError(f"agent.{name}: must be one of {', '.join(allowed)}, got {value!r}")
+        if allowed is None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise ValueError(f"agent.{name}: must be a positive integer, got {value!r}")
+
+
+def _covering(shape: PetsShape, configs: Sequence[Mapping[str, Any]]) -> PetsShape:
+    """The shape whose maxima cover all these full configs."""
+
+    def largest(name: str) -> int:
+        return max(int(config[name]) for config in configs)
+
+    return dataclasses.replace(
+        shape,
+        max_horizon=largest("plan_horizon"),
+        max_iterations=largest("num_iterations"),
+        max_samples=largest("num_samples"),
+    )

@@ -1,0 +1,222 @@
+"""Runs work items in this process: one thread and one engine per JAX device, lanes refilled as they become free.
+
+Threads only wait for their device or step environments, so both cores of a laptop are busy with one process, and
+which thread runs what changes no result (see ``cartwheel.engine``).
+"""
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+
+from cartwheel.agents.pets.agent import PetsState
+from cartwheel.agents.pets.arrays import PARTS, buffer_from_shards, part_from_arrays, shard_to_arrays, to_arrays
+from cartwheel.agents.pets.setup import AgentSetup
+from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult
+from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, StoredFile, Work
+from cartwheel.records import CheckpointId, Segment
+from cartwheel.store.checkpoints import CheckpointStore
+
+_IDLE_POLL_S = 0.05
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A work item under way: the next episode to run, and the replay shards so far."""
+
+    work: Work
+    next_episode: int
+    shards: list[StoredFile]
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def last_episode(self) -> int:
+        item = self.work.item
+        return item.stop if isinstance(item, Segment) else item.num_episodes - 1
+
+    def job(self, setup: AgentSetup) -> EpisodeJob:
+        is_segment = isinstance(self.work.item, Segment)
+        return EpisodeJob(
+            config=setup.config(self.work.config),
+            seed=self.work.seed,
+            index=self.next_episode,
+            is_random=is_segment and self.next_episode == 0,
+            learns=is_segment,
+        )
+
+
+def use_all_cores() -> None:
+    """Give JAX one CPU device per core. Must come before JAX is used; harmless when it comes too late."""
+    try:
+        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    except RuntimeError:
+        return
+
+
+class InlineExecutor:
+    """Lanes on every local device. Checkpoint files are written by the lanes, the database by nobody here."""
+
+    def __init__(
+        self,
+        setup: AgentSetup,
+        checkpoints: CheckpointStore,
+        lanes_per_device: int = 1,
+        max_devices: int | None = None,
+        on_message: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        self._setup, self._checkpoints, self._width = setup, checkpoints, lanes_per_device
+        self._say = on_message
+        self._todo: queue.Queue[Work] = queue.Queue()
+        self._outcomes: queue.Queue[Outcome | BaseException] = queue.Queue()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._num_open = 0
+        self.compile_s = 0.0
+        devices = jax.local_devices()[:max_devices]
+        self._num_lanes = lanes_per_device * len(devices)
+        self._threads = [
+            threading.Thread(target=self._serve, args=(device,), name=f"lanes-{i}", daemon=True)
+            for i, device in enumerate(devices)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def num_free(self) -> int:
+        """Lanes that could take a work item now."""
+        with self._lock:
+            return max(0, self._num_lanes - self._num_open)
+
+    def submit(self, work: Work) -> None:
+        """Queue one item; returns at once."""
+        with self._lock:
+            self._num_open += 1
+        self._todo.put(work)
+
+    def next_outcomes(self, timeout_s: float) -> Sequence[Outcome]:
+        """Outcomes since the last call, waiting up to ``timeout_s`` for the first. May be empty."""
+        outcomes: list[Outcome] = []
+        try:
+            outcomes.append(self._checked(self._outcomes.get(timeout=timeout_s)))
+            while True:
+                outcomes.append(self._checked(self._outcomes.get_nowait()))
+        except queue.Empty:
+            return outcomes
+
+    def close(self) -> None:
+        """Abandon running episodes at their next environment step, stop, and free everything."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _checked(self, outcome: Outcome | BaseException) -> Outcome:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        if isinstance(outcome, ItemDone):
+            with self._lock:
+                self._num_open -= 1
+        return outcome
+
+    def _serve(self, device: Any) -> None:
+        """A thread's life: build the engine when the first work comes, then run cohorts until told to stop."""
+        lanes: dict[int, _Lane] = {}
+        engine: Engine | None = None
+        try:
+            while not self._stop.is_set():
+                work = self._next_work(wait=not lanes)
+                if work is not None and engine is None:
+                    engine = self._build(device)
+                if engine is not None and work is not None:
+                    self._begin(engine, lanes, work)
+                    while len(lanes) < self._width and (work := self._next_work(wait=False)) is not None:
+                        self._begin(engine, lanes, work)
+                if engine is not None and lanes:
+                    self._advance(engine, lanes)
+        except Abandoned:
+            pass
+        except BaseException as error:
+            self._outcomes.put(error)
+        finally:
+            if engine is not None:
+                engine.close()
+
+    def _next_work(self, wait: bool) -> Work | None:
+        try:
+            return self._todo.get(timeout=_IDLE_POLL_S) if wait else self._todo.get_nowait()
+        except queue.Empty:
+            return None
+
+    def _build(self, device: Any) -> Engine:
+        self._say(f"compiling for {device.platform} device {device.id}")
+        engine = Engine(self._setup.task, self._setup.shape, self._width, device)
+        self._say(f"compiled in {engine.compile_s:.1f} s")
+        with self._lock:
+            self.compile_s = max(self.compile_s, engine.compile_s)
+        return engine
+
+    def _begin(self, engine: Engine, lanes: dict[int, _Lane], work: Work) -> None:
+        """Put a work item's agent into a free lane."""
+        lane = next(slot for slot in range(self._width) if slot not in lanes)
+        state = engine.fresh(work.seed)
+        shards: list[StoredFile] = []
+        try:
+            if work.start_from is not None:
+                state, shards = self._restore(state, work)
+        except ValueError as error:
+            self._outcomes.put(ItemDone(work.item, "failed", str(error), 0.0))
+            return
+        engine.load(lane, state)
+        lanes[lane] = _Lane(work, work.next_episode, shards)
+
+    def _restore(self, template: PetsState, work: Work) -> tuple[PetsState, list[StoredFile]]:
+        """The agent that ``work`` starts from, and the files of its replay."""
+        start = work.start_from
+        assert start is not None
+        parts = {}
+        for part in PARTS:
+            arrays, _ = self._checkpoints.read(getattr(start, part))
+            parts[part] = part_from_arrays(template, part, arrays)
+        _, manifest = self._checkpoints.read(start.replay)
+        shards = [StoredFile(CheckpointId(digest), self._checkpoints.size(digest)) for digest in manifest["replay"]]
+        replay = buffer_from_shards(template, [self._checkpoints.read(shard.digest)[0] for shard in shards])
+        return PetsState(**parts, replay=replay), shards
+
+    def _advance(self, engine: Engine, lanes: dict[int, _Lane]) -> None:
+        """One episode of every busy lane; lanes whose item ended become free."""
+        jobs = {slot: lane.job(self._setup) for slot, lane in lanes.items()}
+        results = engine.run_episode(jobs, self._stop.is_set)
+        states = engine.snapshot([slot for slot, job in jobs.items() if job.learns])
+        for slot, result in results.items():
+            lane = lanes[slot]
+            if result.failure:
+                status = "diverged" if result.is_diverged else "failed"
+                self._end(lanes, slot, ItemDone(lane.work.item, status, result.failure, _since(lane)))
+                continue
+            self._outcomes.put(self._record(lane, result, states.get(slot)))
+            lane.next_episode += 1
+            if lane.next_episode > lane.last_episode:
+                self._end(lanes, slot, ItemDone(lane.work.item, "done", "", _since(lane)))
+
+    def _end(self, lanes: dict[int, _Lane], slot: int, done: ItemDone) -> None:
+        del lanes[slot]
+        self._outcomes.put(done)
+
+    def _record(self, lane: _Lane, result: EpisodeResult, state: PetsState | None) -> EpisodeDone:
+        """Write an episode's shard and checkpoint; evaluations leave none."""
+        item = lane.work.item
+        if state is None or not isinstance(item, Segment):
+            return EpisodeDone(item, result.episode, None, ())
+        place = {"segment": item.id, "episode": result.episode.index}
+        lane.shards.append(self._checkpoints.write(shard_to_arrays(result.transitions), place))
+        manifest = {**place, "replay": [shard.digest for shard in lane.shards]}
+        checkpoint = self._checkpoints.write(to_arrays(state), manifest)
+        return EpisodeDone(item, result.episode, checkpoint.digest, (checkpoint, *lane.shards))
+
+
+def _since(lane: _Lane) -> float:
+    return time.perf_counter() - lane.started
