@@ -1,0 +1,92 @@
+"""From run folders to ``StudyTables`` and to the arms of a comparison. Reading disturbs nobody who runs a study."""
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from cartwheel.analysis.comparison import Arm, Run
+from cartwheel.analysis.tables import EvaluationResult, StudyTables, Timing
+from cartwheel.errors import StorageError
+from cartwheel.schedule import Schedule
+from cartwheel.spec import parse_spec
+from cartwheel.store.reading import KeptEvaluation, StudyReader
+from cartwheel.store.run_folder import ENVIRONMENT, RunFolder
+
+
+def load_tables(path: Path) -> StudyTables:
+    """The tables of the study in a run folder. Raises StorageError if there is none."""
+    with RunFolder.to_read(path) as folder:
+        return read_tables(folder)
+
+
+def read_tables(folder: RunFolder) -> StudyTables:
+    """The tables of an open run folder."""
+    spec = parse_spec(folder.read.meta("spec"), {}, str(folder.path))
+    evaluations = folder.read.evaluations()
+    return StudyTables(
+        meta={"name": folder.path.name, "env_id": spec.env_id, "tuner": spec.tuner.name, "seed": spec.seed},
+        settings=spec.to_dict(),
+        environment=_environment(folder.path / ENVIRONMENT),
+        space=spec.make_space(),
+        segments={segment.id: segment for segment in folder.read.segments()},
+        episodes=folder.read.all_episodes(),
+        reports=folder.read.reports(),
+        evaluations=tuple(_result(kept) for kept in evaluations if kept.status is not None),
+        timing=_timing(folder.read, evaluations),
+    )
+
+
+def load_arm(path: Path, name: str, label: str, tuning_env_steps: int = 0) -> Arm:
+    """The arm whose runs are the trials of a rerun in its own run folder: one per seed, each evaluated at its end.
+
+    A trial without a finished evaluation is a run that failed. Raises StorageError if there is no rerun.
+    """
+    with RunFolder.to_read(path) as folder:
+        plan = folder.read.meta("plan")
+        schedule = Schedule.from_text(plan["schedule"])
+        by_trial = {_trial(kept): kept for kept in folder.read.evaluations() if kept.status == "done"}
+        reasons = {int(id_.partition(".")[0]): report.reason for id_, report in folder.read.reports().items()}
+    runs = tuple(
+        Run(seed, by_trial[trial].returns if trial in by_trial else (), reasons.get(trial, ""))
+        for trial, seed in enumerate(plan["seeds"])
+    )
+    configs = tuple(schedule.config_at(episode) for episode in range(1, schedule.num_episodes + 1))
+    return Arm(name, label, configs, runs, tuning_env_steps)
+
+
+def _result(kept: KeptEvaluation) -> EvaluationResult:
+    """An evaluation that failed gets a return that is not finite: it ranks worst."""
+    returns = kept.returns if kept.status == "done" else (*kept.returns, math.nan)
+    env_steps = sum(episode.env_steps for episode in kept.episodes)
+    return EvaluationResult(kept.evaluation.segment, kept.evaluation.seed, returns, env_steps)
+
+
+def _timing(reader: StudyReader, evaluations: list[KeptEvaluation]) -> Timing:
+    sessions = reader.sessions()
+    parts: Counter[str] = Counter()
+    for episodes in (*reader.all_episodes().values(), *(kept.episodes for kept in evaluations)):
+        for episode in episodes:
+            parts.update(episode.seconds)
+    return Timing(sum(s.wall_s for s in sessions), sum(s.loop_s for s in sessions), _compile_s(reader), dict(parts))
+
+
+def _compile_s(reader: StudyReader) -> float:
+    """What compiling took in the last session that noted it; a study of an agent that compiles nothing has none."""
+    try:
+        return float(reader.meta("compile_s"))
+    except KeyError:
+        return 0.0
+
+
+def _trial(kept: KeptEvaluation) -> int:
+    return int(kept.evaluation.segment.partition(".")[0])
+
+
+def _environment(path: Path) -> dict[str, Any]:
+    """Versions and platform. Raises StorageError if the file is missing or is not what was written."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise StorageError(f"cannot read versions and platform: {error}", str(path), "restore the file") from error

@@ -1,0 +1,287 @@
+"""A study as plain records, and the questions that every figure and sentence asks of them.
+
+``StudyTables`` holds what happened: segments, their episodes and reports, evaluations, reruns, time. The functions
+below are pure. Episodes are counted along a lineage (0 is the random one), so an agent that was copied carries the
+episodes of the trial it came from.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cartwheel.records import Config, Episode, Report, Segment, SegmentId, score
+from cartwheel.schedule import Schedule, lineage
+from cartwheel.space import Space
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationResult:
+    """Returns of evaluation episodes (no learning) with the checkpoint at the end of ``segment``."""
+
+    segment: SegmentId
+    seed: int
+    returns: tuple[float, ...]
+    env_steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Where the wall time went, in seconds.
+
+    ``own_s`` is the loop's own time (ask, tell, store), ``compile_s`` what compiling took. ``parts`` is what episodes
+    took by name (planning, fitting, ...), summed over devices that work side by side, so it may exceed ``wall_s``.
+    """
+
+    wall_s: float = 0.0
+    own_s: float = 0.0
+    compile_s: float = 0.0
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def own_share(self) -> float:
+        """The loop's own time as a fraction of the wall time; 0 when nothing was timed."""
+        return self.own_s / self.wall_s if self.wall_s > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class StudyTables:
+    """Everything an analysis may read of one study.
+
+    ``segments`` are in the order in which they were issued; ``episodes`` holds every committed episode, also those
+    of a segment that failed later or still runs. ``meta`` is what names the study: name, env id, tuner, seed.
+    """
+
+    meta: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    space: Space
+    segments: Mapping[SegmentId, Segment]
+    episodes: Mapping[SegmentId, tuple[Episode, ...]]
+    reports: Mapping[SegmentId, Report]
+    evaluations: tuple[EvaluationResult, ...] = ()
+    timing: Timing = Timing()
+
+    @property
+    def trials(self) -> list[int]:
+        """The trials in order."""
+        return sorted({segment.trial for segment in self.segments.values()})
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Returns over consecutive episodes. ``episodes`` and ``returns`` are equally long."""
+
+    trial: int
+    episodes: tuple[int, ...]
+    returns: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Episodes ``first``..``last`` of one trial ran under ``config``."""
+
+    trial: int
+    first: int
+    last: int
+    config: Config
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A trial went on from another's checkpoint, or from an older one of its own ("backtrack").
+
+    ``source_episode`` is the last episode of the copied agent, ``previous_episode`` the last one the trial had run.
+    """
+
+    kind: Literal["copy", "backtrack"]
+    segment: SegmentId
+    source: SegmentId
+    from_trial: int
+    to_trial: int
+    source_episode: int
+    previous_episode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A study in numbers. Env steps include random episodes and those of segments that failed."""
+
+    num_trials: int
+    num_segments_done: int
+    num_diverged: int
+    num_failed: int
+    num_unfinished: int
+    num_copies: int
+    num_backtracks: int
+    num_episodes: int
+    num_random_episodes: int
+    env_steps: int
+    evaluation_env_steps: int
+
+
+def trial_noun(tables: StudyTables) -> str:
+    """What a reader calls a trial of this study: population-based tuners have members."""
+    return "member" if str(tables.meta.get("tuner", "")).startswith("pbt") else "trial"
+
+
+def learning_curve(tables: StudyTables, segment: SegmentId) -> Curve:
+    """All episodes of the agent at the end of ``segment``, whoever ran them."""
+    chain = lineage(tables.segments, segment)
+    return _curve(chain[-1].trial, [episode for part in chain for episode in tables.episodes.get(part.id, ())])
+
+
+def curves_of_trials(tables: StudyTables) -> list[Curve]:
+    """What each trial ran, one curve per stretch without a copy: a copy ends one curve and begins another."""
+    return [
+        _curve(stretch[0].trial, episodes)
+        for stretch in _stretches(tables)
+        if (episodes := [episode for segment in stretch for episode in tables.episodes.get(segment.id, ())])
+    ]
+
+
+def spans(tables: StudyTables) -> list[Span]:
+    """Which trial ran which episodes under which config. Segments without a finished episode are left out."""
+    return [
+        Span(segment.trial, ran[0].index, ran[-1].index, segment.config)
+        for segment in tables.segments.values()
+        if (ran := tables.episodes.get(segment.id, ()))
+    ]
+
+
+def schedule_of(tables: StudyTables, segment: SegmentId) -> Schedule:
+    """The configs along the lineage of ``segment``."""
+    return Schedule.from_lineage(lineage(tables.segments, segment))
+
+
+def copies(tables: StudyTables) -> list[Copy]:
+    """Who went on from whose checkpoint, in the order in which it happened."""
+    return [copy for segment in tables.segments.values() if (copy := _copy(tables, segment)) is not None]
+
+
+def segment_score(tables: StudyTables, segment: SegmentId) -> float:
+    """The score read at the end of ``segment``, along its lineage; -inf unless it is done."""
+    report = tables.reports.get(segment)
+    if report is None or report.status != "done":
+        return -math.inf
+    episodes = (episode for part in lineage(tables.segments, segment) for episode in tables.episodes.get(part.id, ()))
+    return score([episode.return_ for episode in episodes if not episode.is_random])
+
+
+def ranking(tables: StudyTables) -> list[SegmentId]:
+    """The newest done segment of every trial that has one, best score first; ties: the older trial first."""
+    newest = {segment.trial: segment.id for segment in _done(tables)}
+    return sorted(newest.values(), key=lambda id_: (-segment_score(tables, id_), tables.segments[id_].trial))
+
+
+def incumbent(tables: StudyTables) -> SegmentId | None:
+    """Of the validated segments in the ranking, that of the best mean; without validation, the ranking's first.
+
+    None when no segment is done. A mean that is not finite counts as the worst. The finalists always include the
+    ranking's first, so where that one was not validated, validations are of an earlier, shorter study.
+    """
+    ranked, means = ranking(tables), validation_means(tables)
+    if ranked and ranked[0] in means:
+        return max((segment for segment in ranked if segment in means), key=lambda segment: means[segment])
+    return ranked[0] if ranked else None
+
+
+def incumbent_score(tables: StudyTables) -> float:
+    """The incumbent's score in training; -inf without an incumbent."""
+    best = incumbent(tables)
+    return -math.inf if best is None else segment_score(tables, best)
+
+
+def validation_means(tables: StudyTables) -> dict[SegmentId, float]:
+    """Mean validation return of every segment that was validated; -inf if any return is not finite."""
+    returns: dict[SegmentId, list[float]] = {}
+    for result in tables.evaluations:
+        returns.setdefault(result.segment, []).extend(result.returns)
+    return {
+        segment: sum(values) / len(values) if all(map(math.isfinite, values)) else -math.inf
+        for segment, values in returns.items()
+        if values
+    }
+
+
+def counts(tables: StudyTables) -> Counts:
+    """The study in numbers."""
+    episodes = [episode for ran in tables.episodes.values() for episode in ran]
+    statuses = [report.status for report in tables.reports.values()]
+    kinds = [copy.kind for copy in copies(tables)]
+    return Counts(
+        num_trials=len(tables.trials),
+        num_segments_done=statuses.count("done"),
+        num_diverged=statuses.count("diverged"),
+        num_failed=statuses.count("failed"),
+        num_unfinished=len(tables.segments.keys() - tables.reports.keys()),
+        num_copies=kinds.count("copy"),
+        num_backtracks=kinds.count("backtrack"),
+        num_episodes=len(episodes),
+        num_random_episodes=sum(episode.is_random for episode in episodes),
+        env_steps=sum(episode.env_steps for episode in episodes),
+        evaluation_env_steps=sum(result.env_steps for result in tables.evaluations),
+    )
+
+
+def failures(tables: StudyTables) -> dict[tuple[str, str], list[SegmentId]]:
+    """Segments that diverged or failed, by (status, reason)."""
+    kinds: dict[tuple[str, str], list[SegmentId]] = {}
+    for report in tables.reports.values():
+        if report.status != "done":
+            kinds.setdefault((report.status, report.reason), []).append(report.segment)
+    return kinds
+
+
+def network_evaluations(tables: StudyTables, per_env_step: Callable[[Config], float]) -> float:
+    """Network evaluations that planning cost the study in all. Random episodes plan nothing."""
+    return sum(
+        episode.env_steps * per_env_step(tables.segments[segment].config)
+        for segment, episodes in tables.episodes.items()
+        for episode in episodes
+        if not episode.is_random
+    )
+
+
+def _curve(trial: int, episodes: Sequence[Episode]) -> Curve:
+    return Curve(trial, tuple(e.index for e in episodes), tuple(e.return_ for e in episodes))
+
+
+def _done(tables: StudyTables) -> Iterator[Segment]:
+    """Segments that are done, in the order in which they were issued."""
+    for segment in tables.segments.values():
+        report = tables.reports.get(segment.id)
+        if report is not None and report.status == "done":
+            yield segment
+
+
+def _stretches(tables: StudyTables) -> list[list[Segment]]:
+    """Segments of each trial, cut where a segment does not continue the trial's previous one."""
+    stretches: list[list[Segment]] = []
+    for trial in tables.trials:
+        own = [segment for segment in tables.segments.values() if segment.trial == trial]
+        for previous, segment in zip([None, *own], own, strict=False):
+            if previous is not None and segment.parent == previous.id:
+                stretches[-1].append(segment)
+            else:
+                stretches.append([segment])
+    return stretches
+
+
+def _copy(tables: StudyTables, segment: Segment) -> Copy | None:
+    if segment.parent is None:
+        return None
+    source = tables.segments[segment.parent]
+    if source.trial == segment.trial and segment.origin != "backtrack":
+        return None
+    earlier = [s for s in tables.segments.values() if s.trial == segment.trial and s.index < segment.index]
+    ran = [episodes[-1].index for s in earlier if (episodes := tables.episodes.get(s.id, ()))]
+    return Copy(
+        kind="backtrack" if segment.origin == "backtrack" else "copy",
+        segment=segment.id,
+        source=source.id,
+        from_trial=source.trial,
+        to_trial=segment.trial,
+        source_episode=source.stop,
+        previous_episode=ran[-1] if ran else 0,
+    )
