@@ -1,0 +1,225 @@
+"""What a study is: everything that decides its results, typed and checked, from a TOML file and overrides.
+
+    seed = 1
+    env_id = "cartpole-swingup"
+    num_episodes = 15            # model-driven episodes of each trial; a random one comes first
+
+    [tuner]
+    name = "pbt"                 # and that tuner's own settings
+    population = 8
+
+    [space]
+    name = "small"               # or own tables: [space.parameters.learning_rate] kind = "float", low = ...
+    tune = "joint"               # or "model", "planner"
+
+    [agent]                      # what is fixed: hyperparameters (these are not tuned) and choices of shape
+    planner = "icem"
+
+    [engine]
+    lanes = 4                    # agents in one program
+
+    [validation]
+    num_episodes = 5             # played by each of the best 3 at the end; 0 for none
+
+An unknown key is an error, and every error is one line with the cause, the place and what to do.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cartwheel.errors import ConfigError, did_you_mean
+from cartwheel.toml_text import toml_text
+
+if TYPE_CHECKING:
+    from cartwheel.space import Space
+    from cartwheel.tuners.base import Tuner
+
+MAX_FILE_BYTES = 2**20
+EXTENDABLE = frozenset({"num_episodes"})
+"""What may grow when a study goes on; everything else must stay as it was."""
+
+Setting: TypeAlias = bool | int | float | str
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class TunerSpec(BaseModel):
+    """Which tuner, and its own settings: those the tuner checks itself."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
+
+    name: str = "pbt"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything in the table but the name."""
+        return dict(self.model_extra or {})
+
+
+class SpaceSpec(_Table):
+    """What is tuned: a known space by name, or own parameters, and which group of them."""
+
+    name: str | None = None
+    tune: Literal["model", "planner", "joint"] = "joint"
+    parameters: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_it(cls, table: Any) -> Any:
+        if isinstance(table, Mapping) and not table.get("parameters"):
+            return {"name": "small", **table}
+        if isinstance(table, Mapping) and table.get("name") is not None:
+            raise ValueError("give a name or own parameters, not both")
+        return table
+
+
+class EngineSpec(_Table):
+    """How agents are computed. Bits depend on the number of lanes, so it belongs to the study."""
+
+    lanes: int = Field(default=4, ge=1, le=64)
+
+
+class ValidationSpec(_Table):
+    """How the final best three are compared."""
+
+    num_episodes: int = Field(default=5, ge=0, le=10_000)
+
+
+class StudySpec(_Table):
+    """One study. Two equal specs give the same study on the same machine."""
+
+    env_id: str = Field(min_length=1, max_length=200)
+    num_episodes: int = Field(ge=1, le=1_000_000)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    episode_length: int | None = Field(default=None, ge=1, le=1_000_000)
+    tuner: TunerSpec = TunerSpec()
+    space: SpaceSpec = SpaceSpec()
+    agent: dict[str, Setting] = {}
+    engine: EngineSpec = EngineSpec()
+    validation: ValidationSpec = ValidationSpec()
+
+    def make_space(self) -> "Space":
+        """The space that is tuned: what ``agent`` fixes is not in it. Raises ConfigError."""
+        from cartwheel.space import Space
+        from cartwheel.spaces import get_space
+
+        try:
+            known = Space.from_dict(self.space.parameters) if self.space.name is None else get_space(self.space.name)
+            selected = known.select(self.space.tune)
+            return selected.only(name for name in selected.names if name not in self.agent)
+        except ValueError as error:
+            raise ConfigError(str(error), "space", "correct the study file") from error
+
+    def make_tuner(self) -> "Tuner":
+        """A fresh tuner. Raises ConfigError on an unknown name or setting."""
+        from cartwheel.tuners.registry import make_tuner
+
+        space = self.make_space()
+        try:
+            return make_tuner(self.tuner.name, self.tuner.settings, space, self.seed, self.num_episodes)
+        except ValueError as error:
+            raise ConfigError(str(error), "tuner", "correct the study file or the option") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; ``parse_spec`` is the inverse."""
+        return self.model_dump(exclude_none=True)
+
+    def to_toml(self) -> str:
+        """The resolved study file."""
+        return toml_text(self.to_dict())
+
+
+def load_spec(path: Path, overrides: Mapping[str, str]) -> StudySpec:
+    """The study of a TOML file, with values replaced by dotted overrides. Raises ConfigError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise ConfigError(f"larger than {MAX_FILE_BYTES} bytes", str(path), "is it a study file?")
+        return parse_spec(tomllib.loads(data.decode()), overrides, str(path))
+    except OSError as error:
+        raise ConfigError(f"cannot read the study file: {error.strerror}", str(path), "check the name") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"not TOML: {error}", str(path), "correct the study file") from error
+
+
+def parse_spec(table: Mapping[str, Any], overrides: Mapping[str, str], source: str = "command line") -> StudySpec:
+    """The study of a table, with values replaced by dotted overrides. Raises ConfigError naming ``source`` and key."""
+    merged = _deep_copy(table)
+    for dotted, text in overrides.items():
+        _set(merged, dotted, parse_value(text))
+    try:
+        return StudySpec.model_validate(merged)
+    except ValidationError as error:
+        cause, key = _explain(error)
+        is_override = any(key == dotted or dotted.startswith(f"{key}.") for dotted in overrides)
+        place = f"--{key}" if is_override else f"{source}: {key}"
+        raise ConfigError(cause, place, "correct it and run the same command again") from error
+
+
+def parse_value(text: str) -> Any:
+    """What an override means: a TOML value if it is one, else the text itself."""
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+    return table["value"] if table.keys() == {"value"} else text
+
+
+def differences(old: StudySpec, new: StudySpec) -> list[str]:
+    """What keeps ``new`` from being the same study, grown: one ``key: old -> new`` each."""
+    before, after = dict(_flat(old.to_dict())), dict(_flat(new.to_dict()))
+    changed = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+    found = [f"{key}: {before.get(key)} -> {after.get(key)}" for key in changed if key not in EXTENDABLE]
+    if new.num_episodes < old.num_episodes:
+        found.append(f"num_episodes: {old.num_episodes} -> {new.num_episodes} (it can only grow)")
+    return found
+
+
+def _explain(error: ValidationError) -> tuple[str, str]:
+    """Cause and dotted key of the first error."""
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {path[-1]!r}: {did_you_mean(path[-1], _known_keys(path[:-1]))}", ".".join(path)
+    if first["type"] == "missing":
+        return f"{path[-1]} is missing", ".".join(path)
+    if path[0] == "agent" and len(path) > 1:
+        return "must be a finite number, a string, true or false", ".".join(path[:2])
+    got = first["input"]
+    is_plain = isinstance(got, bool | int | float | str)
+    return first["msg"].removeprefix("Value error, ") + (f", got {got!r}" if is_plain else ""), ".".join(path)
+
+
+def _known_keys(path: list[str]) -> list[str]:
+    model: Any = StudySpec
+    for part in path:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)
+
+
+def _set(table: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    for name in parents:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{name} is a value, not a table", f"--{dotted}", "correct the option")
+    table[last] = value
+
+
+def _deep_copy(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _deep_copy(value) if isinstance(value, Mapping) else value for name, value in table.items()}
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
