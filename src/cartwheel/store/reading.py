@@ -47,12 +47,14 @@ class KeptEvaluation:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One process that ran the study: how long, and how much of that went into asking, telling and storing."""
+    """One process that ran the study: how long, how much of that the loop took (asking, telling and storing), and
+    how much compiling."""
 
     pid: int
     host: str
     wall_s: float
     loop_s: float
+    compile_s: float
 
 
 class StudyReader:
@@ -146,7 +148,7 @@ class StudyReader:
     def sessions(self) -> list[Session]:
         """The processes that have run the study, in order."""
         rows = self._database.rows("SELECT * FROM sessions ORDER BY number")
-        return [Session(row["pid"], row["host"], row["wall_s"], row["loop_s"]) for row in rows]
+        return [Session(row["pid"], row["host"], row["wall_s"], row["loop_s"], row["compile_s"]) for row in rows]
 
     def _evaluation(self, row: Row) -> KeptEvaluation:
         sql = f'SELECT {EPISODE_COLUMNS} FROM evaluation_episodes WHERE evaluation = ? ORDER BY "index"'

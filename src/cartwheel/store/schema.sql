@@ -11,7 +11,8 @@ CREATE TABLE sessions (                 -- one per process that ran the study; t
     pid    INTEGER NOT NULL,
     host   TEXT NOT NULL,
     wall_s REAL NOT NULL DEFAULT 0,
-    loop_s REAL NOT NULL DEFAULT 0      -- asking, telling and storing: what Cartwheel itself costs
+    loop_s REAL NOT NULL DEFAULT 0,     -- asking, telling and storing: what Cartwheel itself costs
+    compile_s REAL NOT NULL DEFAULT 0   -- of the wall time, what compiling took
 );
 
 CREATE TABLE events (                   -- what the tuner was told, in order: resume is telling it again

@@ -86,10 +86,10 @@ class StudyWriter:
         """A process that begins to run the study; the number of its session."""
         return self._database.execute("INSERT INTO sessions (pid, host) VALUES (?, ?)", (pid, host))
 
-    def set_times(self, session: int, wall_s: float, loop_s: float) -> None:
-        """How long a session has run so far, and how much of that the loop itself took."""
-        sql = "UPDATE sessions SET wall_s = ?, loop_s = ? WHERE number = ?"
-        self._database.execute(sql, (wall_s, loop_s, session))
+    def set_times(self, session: int, wall_s: float, loop_s: float, compile_s: float) -> None:
+        """How long a session has run so far, and how much of that the loop itself and compiling took."""
+        sql = "UPDATE sessions SET wall_s = ?, loop_s = ?, compile_s = ? WHERE number = ?"
+        self._database.execute(sql, (wall_s, loop_s, compile_s, session))
 
     def drop_unneeded_files(self) -> list[CheckpointId]:
         """Forget the released files that no checkpoint needs any more; they may be deleted after the commit."""

@@ -1,0 +1,58 @@
+"""From a spec to an executor: the one place that joins what is tuned to what runs it."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from cartwheel.errors import ConfigError, did_you_mean
+from cartwheel.records import Config
+from cartwheel.spec import StudySpec
+from cartwheel.store.checkpoints import CheckpointStore
+from cartwheel.study import TimedExecutor
+
+if TYPE_CHECKING:
+    from cartwheel.agents.pets.setup import AgentSetup
+
+Say: TypeAlias = Callable[[str], None]
+
+
+class Backend(Protocol):
+    """``reachable`` are configs whose sizes the agent's program must cover."""
+
+    def check(self, spec: StudySpec, reachable: Sequence[Config]) -> None:
+        """Raises ConfigError if the environment or the agent cannot be made; costs no more than importing them."""
+
+    def make(
+        self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Say
+    ) -> TimedExecutor:
+        """A new executor for this study."""
+
+
+class InlineBackend:
+    """Everything in this process, on all its devices."""
+
+    def check(self, spec: StudySpec, reachable: Sequence[Config]) -> None:
+        agent_setup(spec, reachable)
+
+    def make(
+        self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Say
+    ) -> TimedExecutor:
+        from cartwheel.executors.inline import InlineExecutor, use_all_cores
+
+        use_all_cores()
+        return InlineExecutor(agent_setup(spec, reachable), checkpoints, spec.engine.lanes, on_message=say)
+
+
+def agent_setup(spec: StudySpec, reachable: Sequence[Config]) -> "AgentSetup":
+    """The agent of a study. Raises ConfigError on an unknown environment or setting."""
+    from cartwheel.agents.pets.setup import make_setup
+    from cartwheel.envs.tasks import TASKS, with_episode_length
+
+    if spec.env_id not in TASKS:
+        raise ConfigError(f"no environment {spec.env_id!r}", "env_id", did_you_mean(spec.env_id, TASKS))
+    task = TASKS[spec.env_id]
+    if spec.episode_length is not None:
+        task = with_episode_length(task, spec.episode_length)
+    try:
+        return make_setup(task, spec.agent, reachable, spec.num_episodes)
+    except ValueError as error:
+        raise ConfigError(str(error), "agent or space", "correct the study file or the option") from error

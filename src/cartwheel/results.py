@@ -1,0 +1,92 @@
+"""A study's results, read from its run folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cartwheel.analysis import tables as analysis
+from cartwheel.analysis.load import read_tables
+from cartwheel.errors import UsageError
+from cartwheel.records import CheckpointId, Config, Segment, SegmentId
+from cartwheel.schedule import Schedule, lineage
+from cartwheel.store.run_folder import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The incumbent: of the final best three by score, the one with the best mean validation return.
+
+    ``score`` was read while tuning and is optimistic, for it was selected; ``validation_mean`` is None where nothing
+    was validated.
+    """
+
+    segment: SegmentId
+    config: Config
+    score: float
+    validation_mean: float | None
+    checkpoint: CheckpointId
+
+
+class Study:
+    """What one run folder holds, as it was when this object was made."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        with RunFolder.to_read(run_dir) as folder:
+            self.tables = read_tables(folder)
+            self.is_done: bool = folder.read.meta("is_done")
+
+    @property
+    def best(self) -> Best:
+        """The incumbent. Raises UsageError if no segment is done yet."""
+        segment = analysis.incumbent(self.tables)
+        checkpoint = None if segment is None else self.tables.reports[segment].checkpoint
+        if segment is None or checkpoint is None:
+            raise UsageError("no trial of this study is done yet", str(self.run_dir), "run `cartwheel tune` on")
+        return Best(
+            segment,
+            self.tables.segments[segment].config,
+            analysis.segment_score(self.tables, segment),
+            analysis.validation_means(self.tables).get(segment),
+            checkpoint,
+        )
+
+    @property
+    def num_failed(self) -> int:
+        """Segments that failed or diverged."""
+        return sum(report.status != "done" for report in self.tables.reports.values())
+
+    def lineage(self, segment: SegmentId | None = None) -> list[Segment]:
+        """The chain of segments that led to one, by default to the best; oldest first."""
+        return lineage(self.tables.segments, self.best.segment if segment is None else segment)
+
+    def schedule(self, segment: SegmentId | None = None) -> Schedule:
+        """The configs over episodes along a lineage, by default the best one's."""
+        return Schedule.from_lineage(self.lineage(segment))
+
+    def to_frame(self) -> dict[str, list[Any]]:
+        """One row per episode, as columns of equal length: ``pandas.DataFrame(study.to_frame())`` takes it.
+
+        A value that an episode does not have is None.
+        """
+        rows = [row for segment in self.tables.segments.values() for row in self._rows(segment)]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {name: [row.get(name) for row in rows] for name in names}
+
+    def _rows(self, segment: Segment) -> list[Mapping[str, Any]]:
+        shared = {"trial": segment.trial, "segment": segment.id, "parent": segment.parent, "origin": segment.origin}
+        config = {f"config.{name}": value for name, value in segment.config.items()}
+        return [
+            {
+                **shared,
+                "episode": episode.index,
+                "return": episode.return_,
+                "length": episode.length,
+                "is_random": episode.is_random,
+                **config,
+                **{f"metrics.{name}": value for name, value in episode.metrics.items()},
+                **{f"warnings.{name}": value for name, value in episode.warnings.items()},
+            }
+            for episode in self.tables.episodes.get(segment.id, ())
+        ]

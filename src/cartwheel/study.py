@@ -1,0 +1,251 @@
+"""The loop of a study: ask the tuner, issue, run, record, tell.
+
+The study commits and tells ``issued`` before a segment runs, commits every finished episode with the checkpoint
+after it, and commits a report before the tuner hears of it. So the log always holds at least what anybody acted
+upon, and resuming is telling a fresh tuner the same events again; segments that were issued and have not reported go
+on from their newest checkpoint, under the same id and the same seeds.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from cartwheel.errors import CorruptCheckpoint
+from cartwheel.executors.work import EpisodeDone, Executor, ItemDone, Outcome, StartFrom, Work
+from cartwheel.observer import Observer
+from cartwheel.records import CheckpointId, Evaluation, Issued, Report, Reported, Segment, SegmentId
+from cartwheel.store.reading import KeptCheckpoint, KeptEvaluation
+from cartwheel.store.run_folder import RunFolder
+from cartwheel.store.writing import StudyWriter
+from cartwheel.tuners.base import Tuner
+
+POLL_S = 0.25
+"""An executor with nothing to say is asked again after this long, so that a stop is noticed."""
+
+Names = tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What the loop runs for: under which names randomness is addressed, and who is evaluated at the end.
+
+    The families of names are disjoint, so tuning, validation and tests never share a random number.
+    """
+
+    segment_seed: Callable[[Segment], Names]
+    evaluation_seed: Callable[[Evaluation], Names]
+    evaluations: Callable[[Sequence[SegmentId]], list[Evaluation]]
+    """From the tuner's final ranking."""
+
+
+class TimedExecutor(Executor, Protocol):
+    """An executor that says what compiling took: that is not the study's own time, nor its agents'."""
+
+    @property
+    def compile_s(self) -> float: ...
+
+
+class StudyLoop:
+    """Runs one study in a run folder that this process owns."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        tuner: Tuner,
+        executor: TimedExecutor,
+        purpose: Purpose,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self._folder, self._tuner, self._executor, self._purpose = folder, tuner, executor, purpose
+        self._observers = observers
+        self._open: set[SegmentId | Evaluation] = set()
+        self._session = folder.begin_session()
+        self._started = time.perf_counter()
+        self._own_s = 0.0
+
+    def run(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Run until all is done, or until ``should_stop`` says so; then the study can be resumed.
+
+        Which of the two, the meta data say: ``is_done``.
+        """
+        with self._own_time():
+            self._resume()
+        while not self._tuner.is_done:
+            if should_stop():
+                return
+            self._issue()
+            self._collect()
+        with self._own_time():
+            self._begin_evaluations()
+        while self._open:
+            if should_stop():
+                return
+            self._collect()
+        with self._folder.commit() as writer:
+            writer.set_meta("is_done", True)
+            self._set_times(writer)
+
+    def _resume(self) -> None:
+        events = self._folder.read.events()
+        for event in events:
+            self._tuner.tell(event)
+        for observer in self._observers:
+            observer.on_begin(events)
+        for segment in self._folder.read.open_segments():
+            self._go_on(segment)
+
+    def _go_on(self, segment: Segment) -> None:
+        """Run an issued segment on from its newest good checkpoint; report it if there is nothing left to run."""
+        kept = self._newest_good(segment)
+        for episode in self._folder.read.episodes(segment.id):
+            for observer in self._observers:
+                observer.on_episode(segment, episode)
+        if kept is not None and kept.episode == segment.stop:
+            self._record([ItemDone(segment, "done", "", 0.0)])
+        else:
+            self._submit(self._work(segment, kept))
+
+    def _newest_good(self, segment: Segment) -> KeptCheckpoint | None:
+        """The rolling checkpoint, None if there is none. A damaged one is dropped with the episodes that led to it."""
+        kept = self._folder.read.checkpoint(segment.id)
+        try:
+            for file in self._folder.read.files_of(segment.id):
+                self._folder.checkpoints.verify(file.digest)
+        except CorruptCheckpoint as error:
+            with self._folder.commit() as writer:
+                writer.forget_progress(segment.id)
+            for observer in self._observers:
+                observer.on_message(f"segment {segment.id} runs again from its first episode: {error}")
+            return None
+        return kept
+
+    def _issue(self) -> None:
+        with self._own_time():
+            segments = self._tuner.ask(self._executor.num_free)
+            if segments:
+                with self._folder.commit() as writer:
+                    for segment in segments:
+                        writer.add_issued(segment)
+        for segment in segments:
+            with self._own_time():
+                self._tuner.tell(Issued(segment))
+                work = self._work(segment, None)
+            for observer in self._observers:
+                observer.on_issued(segment)
+            self._submit(work)
+        if not self._open:
+            raise RuntimeError("the tuner is not done, asks for nothing and waits for nothing")
+
+    def _collect(self) -> None:
+        outcomes = self._executor.next_outcomes(POLL_S)
+        if outcomes:
+            with self._own_time():
+                self._record(outcomes)
+
+    def _record(self, outcomes: Sequence[Outcome]) -> None:
+        """Commit all of these outcomes together, then tell the tuner and the observers."""
+        reports = []
+        with self._folder.commit() as writer:
+            for outcome in outcomes:
+                match outcome:
+                    case EpisodeDone():
+                        self._add_episode(writer, outcome)
+                    case ItemDone(item=Evaluation() as evaluation):
+                        writer.end_evaluation(evaluation, outcome)
+                    case ItemDone(item=Segment() as segment):
+                        reports.append(report := self._report(segment, outcome))
+                        writer.add_report(report)
+            self._set_times(writer)
+        self._open -= {_name(outcome.item) for outcome in outcomes if isinstance(outcome, ItemDone)}
+        for report in reports:
+            self._tuner.tell(Reported(report))
+        self._announce(outcomes, reports)
+
+    def _add_episode(self, writer: StudyWriter, done: EpisodeDone) -> None:
+        if isinstance(done.item, Evaluation):
+            writer.add_evaluation_episode(done.item, done.episode)
+        elif done.checkpoint is None:
+            raise ValueError(f"episode {done.episode.index} of segment {done.item.id} came without a checkpoint")
+        else:
+            writer.add_episode(done.item.id, done.episode, done.checkpoint, done.files)
+
+    def _report(self, segment: Segment, done: ItemDone) -> Report:
+        """The report of a segment, from what is committed. One that is done must have run to its end."""
+        episodes = self._folder.read.episodes(segment.id)
+        kept = self._folder.read.checkpoint(segment.id)
+        if done.status != "done":
+            return Report(segment.id, done.status, episodes, None, done.wall_s, done.reason)
+        if kept is None or kept.episode != segment.stop or len(episodes) != segment.num_episodes:
+            raise ValueError(f"segment {segment.id} is done after {len(episodes)} of {segment.num_episodes} episodes")
+        return Report(segment.id, "done", episodes, kept.digest, done.wall_s, done.reason)
+
+    def _begin_evaluations(self) -> None:
+        wanted = self._purpose.evaluations(self._tuner.ranking())
+        with self._folder.commit() as writer:
+            for evaluation in wanted:
+                writer.add_evaluation(evaluation)
+        for kept in self._folder.read.evaluations():
+            if kept.status is None and len(kept.episodes) == kept.evaluation.num_episodes:
+                self._record([ItemDone(kept.evaluation, "done", "", 0.0)])
+            elif kept.status is None:
+                self._submit(self._evaluation_work(kept.evaluation, len(kept.episodes)))
+
+    def _submit(self, work: Work) -> None:
+        self._open.add(_name(work.item))
+        self._executor.submit(work)
+
+    def _work(self, segment: Segment, kept: KeptCheckpoint | None) -> Work:
+        seed = self._purpose.segment_seed(segment)
+        if kept is not None:
+            start = StartFrom(kept.digest, kept.digest, kept.digest, kept.digest)
+            return Work(segment, segment.config, seed, start, kept.episode + 1)
+        sources = dataclasses.astuple(segment.sources) if segment.sources is not None else None
+        start_from = None if sources is None else StartFrom(*map(self._checkpoint_at_end, sources))
+        return Work(segment, segment.config, seed, start_from, segment.first_episode)
+
+    def _evaluation_work(self, evaluation: Evaluation, num_played: int) -> Work:
+        digest = self._checkpoint_at_end(evaluation.segment)
+        config = self._folder.read.segment(evaluation.segment).config
+        seed = self._purpose.evaluation_seed(evaluation)
+        return Work(evaluation, config, seed, StartFrom(digest, digest, digest, digest), num_played)
+
+    def _checkpoint_at_end(self, segment: SegmentId) -> CheckpointId:
+        kept = self._folder.read.checkpoint(segment)
+        if kept is None or not kept.is_final:
+            raise ValueError(f"segment {segment} has no final checkpoint")
+        return kept.digest
+
+    def _announce(self, outcomes: Sequence[Outcome], reports: Sequence[Report]) -> None:
+        evaluations = self._ended_evaluations(outcomes)
+        for observer in self._observers:
+            for outcome in outcomes:
+                if isinstance(outcome, EpisodeDone):
+                    observer.on_episode(outcome.item, outcome.episode)
+            for report in reports:
+                observer.on_report(report)
+            for kept in evaluations:
+                observer.on_evaluation(kept)
+
+    def _ended_evaluations(self, outcomes: Sequence[Outcome]) -> list[KeptEvaluation]:
+        ended = {done.item for done in outcomes if isinstance(done, ItemDone) and isinstance(done.item, Evaluation)}
+        return [kept for kept in self._folder.read.evaluations() if kept.evaluation in ended] if ended else []
+
+    def _set_times(self, writer: StudyWriter) -> None:
+        wall_s = time.perf_counter() - self._started
+        writer.set_times(self._session, wall_s, self._own_s, self._executor.compile_s)
+
+    @contextmanager
+    def _own_time(self) -> Iterator[None]:
+        """Count what happens inside as the loop's own time: asking, telling and storing."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._own_s += time.perf_counter() - started
+
+
+def _name(item: Segment | Evaluation) -> SegmentId | Evaluation:
+    return item.id if isinstance(item, Segment) else item

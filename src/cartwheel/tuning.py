@@ -1,0 +1,175 @@
+"""Running studies: tune, rerun and train in a run folder, begun, resumed or extended.
+
+The Python interface: ``cartwheel.tune(StudySpec(...)) -> Study``.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from cartwheel.backend import Backend, InlineBackend
+from cartwheel.errors import ConfigError, UsageError
+from cartwheel.observer import Observer
+from cartwheel.records import Config, Evaluation, SegmentId
+from cartwheel.reruns import FollowSchedule, rerun_purpose
+from cartwheel.results import Study
+from cartwheel.schedule import Schedule
+from cartwheel.spec import StudySpec, differences, parse_spec
+from cartwheel.store.run_folder import SPEC, RunFolder, write_text
+from cartwheel.study import Purpose, StudyLoop
+from cartwheel.tuners.base import Tuner
+
+NUM_FINALISTS = 3
+"""So many of the final ranking are validated; the best of them is the incumbent."""
+
+RERUNS = "reruns"
+EXTENDABLE_PLAN = "seeds"
+
+StopCheck: TypeAlias = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a study is run, none of which changes its results. ``max_hours`` stops it resumably."""
+
+    observers: Sequence[Observer] = ()
+    should_stop: StopCheck = lambda: False
+    max_hours: float | None = None
+    backend: Backend = field(default_factory=InlineBackend)
+
+    def say(self, message: str) -> None:
+        """Tell all observers something that the user should know."""
+        for observer in self.observers:
+            observer.on_message(message)
+
+    def stop_check(self) -> StopCheck:
+        """``should_stop``, or the hours are over, counted from now."""
+        if self.max_hours is None:
+            return self.should_stop
+        deadline = time.monotonic() + 3600 * self.max_hours
+        return lambda: self.should_stop() or time.monotonic() >= deadline
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a run folder is for. ``plan`` is what decides the results beside the spec."""
+
+    path: Path
+    kind: str
+    spec: StudySpec
+    plan: Mapping[str, Any]
+    reachable: Sequence[Config]
+
+
+def tune(spec: StudySpec, run_dir: Path | None = None, running: Running | None = None) -> Study:
+    """Begin, resume or extend the study of ``spec`` in ``run_dir``. ``Study.is_done`` is False if it was stopped.
+
+    Raises ConfigError if ``run_dir`` holds another study, StorageError and AlreadyOwned as ``RunFolder.to_write``.
+    """
+    tuner, folder_path = spec.make_tuner(), run_dir or default_run_dir(spec)
+    purpose = Purpose(
+        segment_seed=lambda segment: (spec.seed, "tune", segment.id),
+        evaluation_seed=lambda evaluation: ("validation", evaluation.seed),
+        evaluations=lambda ranking: _validations(spec, ranking),
+    )
+    return _run(_Job(folder_path, "tune", spec, {}, corners(spec)), tuner, purpose, running or Running())
+
+
+def rerun(
+    run_dir: Path,
+    schedule: Schedule | None = None,
+    *,
+    name: str = "found",
+    num_seeds: int = 5,
+    running: Running | None = None,
+) -> Study:
+    """Train anew under a schedule, by default the study's best one, on ``num_seeds`` test seeds; evaluate each.
+
+    The results are a study of their own under ``reruns/NAME`` of the run folder; raising ``num_seeds`` extends it.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name):
+        raise UsageError(f"not a name for a rerun: {name!r}", "--name", "use letters a-z, digits and dashes")
+    with RunFolder.to_read(run_dir) as folder:
+        spec = spec_of(folder)
+    chosen = Study(run_dir).schedule() if schedule is None else schedule
+    return _follow(run_dir / RERUNS / name, "test", spec, chosen, list(range(num_seeds)), running or Running())
+
+
+def train(spec: StudySpec, schedule: Schedule, run_dir: Path | None = None, running: Running | None = None) -> Study:
+    """Train one agent under a schedule and evaluate it."""
+    path = run_dir or Path("runs") / _slug(f"{spec.env_id}-train")
+    return _follow(path, "train", spec, schedule, [spec.seed], running or Running())
+
+
+def spec_of(folder: RunFolder) -> StudySpec:
+    """The spec that a study was begun with, as extended since."""
+    return parse_spec(folder.read.meta("spec"), {}, str(folder.path))
+
+
+def default_run_dir(spec: StudySpec) -> Path:
+    """Where a study without a name goes."""
+    return Path("runs") / _slug(f"{spec.env_id}-{spec.tuner.name}")
+
+
+def _follow(path: Path, family: str, spec: StudySpec, schedule: Schedule, seeds: list[int], running: Running) -> Study:
+    plan = {"family": family, "schedule": schedule.to_text(), EXTENDABLE_PLAN: seeds}
+    purpose = rerun_purpose(family, seeds, spec.validation.num_episodes)
+    reachable = [*corners(spec), *(piece.config for piece in schedule.pieces)]
+    return _run(_Job(path, family, spec, plan, reachable), FollowSchedule(schedule, len(seeds)), purpose, running)
+
+
+def corners(spec: StudySpec) -> list[Config]:
+    """The configs with the lowest and the highest values of everything that is tuned."""
+    space = spec.make_space()
+    return [space.decode(np.full(len(space), u)) for u in (0.0, 1.0)]
+
+
+def _run(job: _Job, tuner: Tuner, purpose: Purpose, running: Running) -> Study:
+    running.backend.check(job.spec, job.reachable)
+    with RunFolder.to_write(job.path) as folder:
+        _adopt(folder, job)
+        should_stop = running.stop_check()
+        executor = running.backend.make(job.spec, job.reachable, folder.checkpoints, running.say)
+        try:
+            StudyLoop(folder, tuner, executor, purpose, running.observers).run(should_stop)
+        finally:
+            executor.close()
+    return Study(job.path)
+
+
+def _adopt(folder: RunFolder, job: _Job) -> None:
+    """Make this the folder's study, or see that it is. Raises ConfigError, naming what differs, if it is another."""
+    kind, spec, plan = job.kind, job.spec, job.plan
+    meta = {"kind": kind, "spec": spec.to_dict(), "plan": dict(plan), "is_done": False}
+    if folder.is_blank:
+        folder.create(meta)
+    else:
+        old_kind, old_plan = folder.read.meta("kind"), folder.read.meta("plan")
+        found = differences(spec_of(folder), spec) if old_kind == kind else [f"kind: {old_kind} -> {kind}"]
+        found += [f"{key} of the rerun" for key in plan if not _may_become(key, old_plan.get(key), plan[key])]
+        if found:
+            step = "give the same settings to resume it, or choose another folder"
+            raise ConfigError(f"the folder holds another study: {', '.join(found)}", str(folder.path), step)
+        with folder.commit() as writer:
+            for key, value in meta.items():
+                writer.set_meta(key, value)
+    write_text(folder.path / SPEC, spec.to_toml())
+
+
+def _may_become(key: str, old: Any, new: Any) -> bool:
+    return old == new or (key == EXTENDABLE_PLAN and isinstance(old, list) and new[: len(old)] == old)
+
+
+def _validations(spec: StudySpec, ranking: Sequence[SegmentId]) -> list[Evaluation]:
+    num_episodes = spec.validation.num_episodes
+    return [Evaluation(segment, spec.seed, num_episodes) for segment in ranking[:NUM_FINALISTS] if num_episodes]
+
+
+def _slug(text: str) -> str:
+    """A folder name: no separators, no leading dot."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:100] or "study"
