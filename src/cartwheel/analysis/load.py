@@ -69,15 +69,12 @@ def _timing(reader: StudyReader, evaluations: list[KeptEvaluation]) -> Timing:
     for episodes in (*reader.all_episodes().values(), *(kept.episodes for kept in evaluations)):
         for episode in episodes:
             parts.update(episode.seconds)
-    return Timing(sum(s.wall_s for s in sessions), sum(s.loop_s for s in sessions), _compile_s(reader), dict(parts))
-
-
-def _compile_s(reader: StudyReader) -> float:
-    """What compiling took in the last session that noted it; a study of an agent that compiles nothing has none."""
-    try:
-        return float(reader.meta("compile_s"))
-    except KeyError:
-        return 0.0
+    return Timing(
+        wall_s=sum(session.wall_s for session in sessions),
+        own_s=sum(session.loop_s for session in sessions),
+        compile_s=sum(session.compile_s for session in sessions),
+        parts=dict(parts),
+    )
 
 
 def _trial(kept: KeptEvaluation) -> int:

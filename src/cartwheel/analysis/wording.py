@@ -14,8 +14,7 @@ def number(value: float) -> str:
 def decimals_for(values: Iterable[float]) -> int:
     """Decimals that give the largest of some numbers, which are read together, four significant digits."""
     finite = [abs(value) for value in values if math.isfinite(value) and value != 0]
-    magnitude = math.floor(math.log10(max(finite))) if finite else 0
-    return max(0, SIGNIFICANT_DIGITS - 1 - magnitude)
+    return max(0, SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(max(finite)))) if finite else 0
 
 
 def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
