@@ -1,0 +1,81 @@
+"""True dynamics as a planner's model: what would happen if these actions were executed from here?
+
+With the true dynamics the planner's return is a ceiling: what is missing below it is the model's. MuJoCo tasks are
+rolled out by ``mujoco.rollout`` from the environment's own state, the others by their equations of motion.
+
+    C plans   H steps   O observation   A action
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import mujoco
+import mujoco.rollout
+import numpy as np
+from gymnasium.envs.mujoco import MujocoEnv
+from numpy.typing import NDArray
+
+from cartwheel.envs.pool import WatchedEnv
+
+Rollout = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
+"""(obs [O], actions [C, H, A]) -> next observations [C, H, O]."""
+
+
+def true_dynamics(env: WatchedEnv) -> Rollout:
+    """Rollouts from the state that ``env`` is in when called. Raises ValueError for a task without known dynamics."""
+    inner = env.env.unwrapped
+    if isinstance(inner, MujocoEnv):
+        return _mujoco_rollout(inner)
+    equations = _EQUATIONS.get(env.task.id)
+    if equations is None:
+        raise ValueError(f"env_id {env.task.id!r}: its true dynamics are not known; use a MuJoCo task")
+    return _equation_rollout(equations)
+
+
+def _mujoco_rollout(env: Any) -> Rollout:
+    """Observations are taken as [qpos, qvel], which is what our MuJoCo tasks observe."""
+    model, size = env.model, mujoco.mjtState.mjSTATE_FULLPHYSICS
+    pool = mujoco.rollout.Rollout(nthread=os.cpu_count() or 1)
+    data = [mujoco.MjData(model) for _ in range(os.cpu_count() or 1)]
+    state = np.empty(mujoco.mj_stateSize(model, size))
+    first = 1  # the full physics state begins with the time
+
+    def roll_out(obs: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:
+        num_plans = len(actions)
+        mujoco.mj_getState(model, env.data, state, size)
+        control = np.repeat(actions.astype(np.float64), env.frame_skip, axis=1)
+        states, _ = pool.rollout(model, data, np.tile(state, (num_plans, 1)), control)
+        seen = states[:, env.frame_skip - 1 :: env.frame_skip, first : first + model.nq + model.nv]
+        return np.asarray(seen, np.float32)
+
+    return roll_out
+
+
+def _equation_rollout(equations: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]) -> Rollout:
+    def roll_out(obs: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:
+        states = np.tile(obs.astype(np.float64), (len(actions), 1))
+        steps = []
+        for t in range(actions.shape[1]):
+            states = equations(states, actions[:, t].astype(np.float64))
+            steps.append(states)
+        return np.stack(steps, axis=1).astype(np.float32)
+
+    return roll_out
+
+
+def _pendulum(obs: NDArray[Any], action: NDArray[Any]) -> NDArray[Any]:
+    """Gymnasium's Pendulum-v1: g = 10, m = l = 1, dt = 0.05, semi-implicit Euler, |t'| <= 8."""
+    angle, velocity = np.arctan2(obs[:, 1], obs[:, 0]), obs[:, 2]
+    torque = np.clip(action[:, 0], -2.0, 2.0)
+    velocity = np.clip(velocity + (15.0 * np.sin(angle) + 3.0 * torque) * 0.05, -8.0, 8.0)
+    angle = angle + velocity * 0.05
+    return np.stack([np.cos(angle), np.sin(angle), velocity], axis=1)
+
+
+def _line(obs: NDArray[Any], action: NDArray[Any]) -> NDArray[Any]:
+    velocity = obs[:, 1] + action[:, 0]
+    return np.stack([obs[:, 0] + velocity, velocity], axis=1)
+
+
+_EQUATIONS = {"Pendulum-v1": _pendulum, "line": _line}
