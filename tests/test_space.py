@@ -142,6 +142,14 @@ def test_check_names_parameter_and_cause(change: dict[str, Any], message: str) -
         SPACE.check({**SPACE.default, **change})
 
 
+def test_choices_tell_true_from_one() -> None:
+    choice = Choice((1, 2), default=1, group="model")
+    choice.check(1)
+    for alike in (True, 1.0):
+        with pytest.raises(ValueError, match="is not one of 1, 2"):
+            choice.check(alike)
+
+
 def test_missing_values_are_named() -> None:
     with pytest.raises(ValueError, match="no value for horizon, mode"):
         SPACE.encode({"rate": 1e-3})
