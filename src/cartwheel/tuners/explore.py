@@ -1,0 +1,86 @@
+"""Explore: how a copied config is changed. All moves happen in the unit interval, where log parameters are log.
+
+- ``"multiply"`` (Zhang et al. 2021, released code): every coordinate times 1 + step or 1 - step, at equal odds,
+  clipped. It drifts down, for (1 - step)(1 + step) < 1, cannot leave 0, and an integer stays when the product falls
+  into its own cell. Kept as it is, because it is what the paper did.
+- ``"add"`` (ours): every coordinate plus a normal step, reflected at 0 and 1. Without selection it leaves the prior as
+  it is: no drift, no bound that catches. An integer starts from a uniform place in its cell, not from the middle, so
+  small steps move it as often as they should instead of never.
+- ``"none"``: copy and change nothing, the selection-only control.
+
+Before a move, with ``redraw_probability``, all values are drawn anew from the prior instead. A ``Choice`` has no
+direction: it switches to any other value with ``choice_probability``.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cartwheel.records import Config, Value
+from cartwheel.space import Choice, Space
+
+Move: TypeAlias = Literal["add", "multiply", "none"]
+Unit: TypeAlias = NDArray[np.float64]
+"""Coordinates [d] in [0,1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explore:
+    """``step``: the standard deviation of ``"add"``, or the relative change of ``"multiply"``."""
+
+    move: Move
+    step: float
+    redraw_probability: float
+    choice_probability: float
+
+    def __post_init__(self) -> None:
+        if self.move not in get_args(Move):
+            raise ValueError(f"explore must be one of {', '.join(get_args(Move))}, got {self.move!r}")
+        if not 0 < self.step <= 1:
+            raise ValueError(f"step must be above 0 and at most 1, got {self.step}")
+        for name in ("redraw_probability", "choice_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
+
+    def __call__(self, config: Config, space: Space, rng: np.random.Generator) -> dict[str, Value]:
+        """A changed config, inside the space."""
+        if self.move == "none":
+            return dict(config)
+        if rng.random() < self.redraw_probability:
+            return space.sample(rng)
+        moved = space.decode(MOVES[self.move](space, config, self.step, rng))
+        for name, parameter in space.parameters.items():
+            if isinstance(parameter, Choice):
+                moved[name] = self._switched(parameter, config[name], rng)
+        return moved
+
+    def _switched(self, choice: Choice, value: Value, rng: np.random.Generator) -> Value:
+        others = [other for other in choice.values if other != value]
+        return others[rng.integers(len(others))] if rng.random() < self.choice_probability else value
+
+
+def multiply(space: Space, config: Config, step: float, rng: np.random.Generator) -> Unit:
+    return multiplied(space.encode(config), rng.choice((-1.0, 1.0), size=len(space)), step)
+
+
+def add(space: Space, config: Config, step: float, rng: np.random.Generator) -> Unit:
+    low, high = space.cells(config)
+    start = low + (high - low) * rng.random(len(space))
+    return reflected(start + step * rng.standard_normal(len(space)))
+
+
+MOVES: Mapping[str, Callable[[Space, Config, float, np.random.Generator], Unit]] = {"multiply": multiply, "add": add}
+
+
+def multiplied(u: Unit, signs: Unit, step: float) -> Unit:
+    """u (1 + step) where the sign is 1, u (1 - step) where it is -1, at most 1."""
+    return np.minimum(u * (1.0 + step * signs), 1.0)
+
+
+def reflected(x: Unit) -> Unit:
+    """The point of [0,1] where a ray that is mirrored at both ends arrives."""
+    folded = np.mod(x, 2.0)
+    return np.minimum(folded, 2.0 - folded)

@@ -1,0 +1,81 @@
+"""Tuners by name. A new one is one file and one line in ``TUNERS``."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from cartwheel.errors import did_you_mean
+from cartwheel.space import Space
+from cartwheel.tuners.base import Tuner
+from cartwheel.tuners.pbt import AISTATS2021, Pbt, PbtSettings
+from cartwheel.tuners.random_search import RandomSearch, RandomSearchSettings
+
+
+@dataclass(frozen=True, slots=True)
+class TunerEntry:
+    """``construct(space, seed, num_episodes, settings)``; ``presets``: named settings; ``is_synchronous``: nothing that
+    the tuner decides depends on the number of workers or on the order of completion."""
+
+    settings: type
+    construct: Callable[[Space, int, int, Any], Tuner]
+    presets: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    is_synchronous: bool = True
+
+
+TUNERS: Mapping[str, TunerEntry] = {
+    "random-search": TunerEntry(RandomSearchSettings, RandomSearch),
+    "pbt": TunerEntry(PbtSettings, Pbt, {"aistats2021": AISTATS2021}),
+}
+
+
+def make_tuner(name: str, settings: Mapping[str, Any], space: Space, seed: int, num_episodes: int) -> Tuner:
+    """The tuner of that name for ``num_episodes`` model-driven episodes per trial.
+
+    ``settings`` are plain values; ``preset`` names a set of them, which the others override. Raises ValueError naming
+    tuner, setting and cause.
+    """
+    entry = _entry(name)
+    if num_episodes < 1:
+        raise ValueError(f"tuner {name!r}: num_episodes must be at least 1, got {num_episodes}")
+    return entry.construct(space, seed, num_episodes, tuner_settings(name, settings))
+
+
+def tuner_settings(name: str, settings: Mapping[str, Any]) -> Any:
+    """The validated settings, with presets and defaults filled in: a frozen dataclass of that tuner."""
+    entry = _entry(name)
+    try:
+        return _validated(entry, settings)
+    except ValueError as error:
+        raise ValueError(f"tuner {name!r}: {error}") from None
+
+
+def _entry(name: str) -> TunerEntry:
+    if name not in TUNERS:
+        raise ValueError(f"no tuner {name!r}: {did_you_mean(name, TUNERS)}")
+    return TUNERS[name]
+
+
+def _validated(entry: TunerEntry, settings: Mapping[str, Any]) -> Any:
+    given = dict(settings)
+    preset = given.pop("preset", None)
+    if preset is not None and preset not in entry.presets:
+        raise ValueError(f"no preset {preset!r}: {did_you_mean(str(preset), entry.presets)}")
+    types = get_type_hints(entry.settings)
+    for key in sorted(given.keys() - types.keys()):
+        raise ValueError(f"no setting {key!r}: {did_you_mean(key, types)}")
+    chosen = {**(entry.presets[preset] if preset is not None else {}), **given}
+    return entry.settings(**{key: _typed(key, value, types[key]) for key, value in chosen.items()})
+
+
+def _typed(key: str, value: Any, wanted: Any) -> Any:
+    if get_origin(wanted) is Literal:
+        if value not in get_args(wanted):
+            raise ValueError(f"{key} must be one of {', '.join(get_args(wanted))}, got {value!r}")
+        return value
+    if wanted is float and type(value) is int:
+        return float(value)
+    # exactly that type: a boolean is an int to isinstance
+    if type(value) is not wanted:
+        raise ValueError(f"{key} must be of type {wanted.__name__}, got {value!r}")
+    return value

@@ -1,0 +1,52 @@
+from typing import Any
+
+import pytest
+
+from cartwheel.tuners.pbt import AISTATS2021, PbtSettings
+from cartwheel.tuners.registry import TUNERS, make_tuner, tuner_settings
+from synthetic import PLAIN
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("pbtt", {}, "no tuner 'pbtt': did you mean 'pbt'"),
+        ("pbt", {"populaton": 8}, "tuner 'pbt': no setting 'populaton': did you mean 'population'"),
+        ("pbt", {"population": 8.5}, "tuner 'pbt': population must be of type int, got 8.5"),
+        ("pbt", {"population": True}, "tuner 'pbt': population must be of type int, got True"),
+        ("pbt", {"population": 0}, "tuner 'pbt': population must be at least 1, got 0"),
+        ("pbt", {"interval_episodes": 0}, "tuner 'pbt': interval_episodes must be at least 1, got 0"),
+        ("pbt", {"step": "0.2"}, "tuner 'pbt': step must be of type float, got '0.2'"),
+        ("pbt", {"step": 2}, "tuner 'pbt': step must be above 0 and at most 1, got 2.0"),
+        ("pbt", {"explore": "sub"}, "tuner 'pbt': explore must be one of add, multiply, none, got 'sub'"),
+        ("pbt", {"donor_fraction": 0.9}, "tuner 'pbt': needs 0 < donor_fraction <= keep_fraction"),
+        ("pbt", {"preset": "aistats2012"}, "tuner 'pbt': no preset 'aistats2012': did you mean 'aistats2021'"),
+        ("random-search", {"preset": "x"}, "tuner 'random-search': no preset 'x'"),
+        ("random-search", {"num_trials": 0}, "tuner 'random-search': num_trials must be at least 1, got 0"),
+    ],
+)
+def test_bad_names_and_settings_are_refused_in_one_line(name: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        make_tuner(name, settings, PLAIN, 1, 10)
+
+
+def test_no_episodes_are_refused() -> None:
+    with pytest.raises(ValueError, match="tuner 'pbt': num_episodes must be at least 1, got 0"):
+        make_tuner("pbt", {}, PLAIN, 1, 0)
+
+
+def test_settings_override_the_preset_and_the_preset_the_defaults() -> None:
+    settings = tuner_settings("pbt", {"preset": "aistats2021", "population": 20})
+    assert settings == PbtSettings(**{**AISTATS2021, "population": 20})
+    assert (settings.population, settings.explore, settings.interval_episodes) == (20, "multiply", 5)
+    assert tuner_settings("pbt", {}) == PbtSettings()
+
+
+def test_whole_numbers_are_real_numbers_too() -> None:
+    assert tuner_settings("pbt", {"keep_fraction": 1}).keep_fraction == 1.0
+
+
+@pytest.mark.parametrize("name", TUNERS)
+def test_every_preset_and_the_defaults_are_valid(name: str) -> None:
+    for preset in ({}, *({"preset": preset} for preset in TUNERS[name].presets)):
+        assert isinstance(tuner_settings(name, preset), TUNERS[name].settings)
