@@ -1,0 +1,225 @@
+"""What every tuner promises, whichever it is. A tuner in the registry is tested here without another line."""
+
+import dataclasses
+import itertools
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cartwheel.records import Issued, Reported, Sources, Voided, event_from_json, event_to_json, segment_id
+from cartwheel.schedule import Schedule, lineage
+from cartwheel.tuners.base import Tuner
+from cartwheel.tuners.registry import TUNERS, make_tuner
+from synthetic import MIXED, Loop, SyntheticAgent, issued, reports, tell_all
+
+CASES = [(name, {}) for name in TUNERS] + [
+    (name, {"preset": preset}) for name, entry in TUNERS.items() for preset in entry.presets
+]
+SYNCHRONOUS = [case for case in CASES if TUNERS[case[0]].is_synchronous]
+every_tuner = pytest.mark.parametrize(("name", "chosen"), CASES, ids=str)
+every_synchronous_tuner = pytest.mark.parametrize(("name", "chosen"), SYNCHRONOUS, ids=str)
+
+BUDGETS = st.integers(1, 12)
+LANES = st.integers(1, 64)
+SEEDS = st.integers(0, 2**31 - 1)
+TROUBLE = st.sampled_from([0.0, 0.1, 0.6, 1.0])
+few = settings(max_examples=12, deadline=None)
+
+
+def make(name: str, chosen: dict[str, Any], num_episodes: int, seed: int = 7) -> Tuner:
+    return make_tuner(name, chosen, MIXED, seed, num_episodes)
+
+
+def loop(tuner: Tuner, seed: int, **kwargs: Any) -> Loop:
+    trouble = kwargs.pop("trouble", 0.0)
+    return Loop(tuner, SyntheticAgent(MIXED, seed, trouble=trouble), order_seed=seed, **kwargs)
+
+
+@every_tuner
+@few
+@given(num_episodes=BUDGETS, lanes=LANES, seed=SEEDS, trouble=TROUBLE)
+def test_segments_are_sound(
+    name: str, chosen: dict[str, Any], num_episodes: int, lanes: int, seed: int, trouble: float
+) -> None:
+    """Values lie in the space, sources have checkpoints, lineages end at a root, no trial exceeds its budget."""
+    run = loop(make(name, chosen, num_episodes), seed, lanes=lanes, trouble=trouble).run()
+    segments, ended = issued(run.log), {}
+    for event in run.log:
+        if isinstance(event, Reported):
+            ended[event.report.segment] = event.report
+        if isinstance(event, Issued) and event.segment.sources is not None:
+            sources: Sources = event.segment.sources
+            for source in (sources.weights, sources.optimizer, sources.normaliser, sources.replay):
+                assert ended[source].checkpoint is not None
+            assert segments[sources.weights].stop == event.segment.start
+    for segment in segments.values():
+        MIXED.check(segment.config)
+        assert lineage(segments, segment.id)[0].start == 0
+        assert all(type(segment.config[key]) is type(value) for key, value in MIXED.default.items())
+    for _, of_trial in itertools.groupby(sorted(segments.values(), key=lambda s: s.trial), key=lambda s: s.trial):
+        assert sum(segment.stop - segment.start for segment in of_trial) <= num_episodes
+    assert run.tuner.ask(64) == []
+
+
+@every_tuner
+@few
+@given(num_episodes=BUDGETS, lanes=LANES, seed=SEEDS)
+def test_budget_is_used(name: str, chosen: dict[str, Any], num_episodes: int, lanes: int, seed: int) -> None:
+    """If nothing fails, the best agents have had the whole budget, under a schedule without gaps."""
+    run = loop(make(name, chosen, num_episodes), seed, lanes=lanes).run()
+    segments = issued(run.log)
+    best = run.tuner.ranking()[0]
+    assert Schedule.from_lineage(lineage(segments, best)).num_episodes == num_episodes
+
+
+@every_tuner
+@few
+@given(num_episodes=BUDGETS, lanes=LANES, seed=SEEDS, trouble=TROUBLE)
+def test_replay_equals_live(
+    name: str, chosen: dict[str, Any], num_episodes: int, lanes: int, seed: int, trouble: float
+) -> None:
+    """A fresh tuner told any prefix of the log, out of JSON, knows and asks what the live one did."""
+    live, again = make(name, chosen, num_episodes), make(name, chosen, num_episodes)
+    run = loop(make(name, chosen, num_episodes), seed, lanes=lanes, trouble=trouble, void_probability=0.1).run(150)
+    for event in run.log:
+        assert live.ask(3) == live.ask(3) == again.ask(3)
+        live.tell(event)
+        again.tell(event_from_json(json.loads(json.dumps(event_to_json(event)))))
+        assert again.state() == live.state()
+        assert again.is_done == live.is_done
+    assert run.tuner.state() == live.state()
+    assert run.tuner.ranking() == live.ranking()
+
+
+@every_tuner
+@few
+@given(num_episodes=BUDGETS, seed=SEEDS, num_events=st.integers(0, 60))
+def test_running_segments_run_on_after_a_resume(
+    name: str, chosen: dict[str, Any], num_episodes: int, seed: int, num_events: int
+) -> None:
+    """They are not asked for again, and the study ends as if it had never stopped."""
+    run = loop(make(name, chosen, num_episodes), seed, lanes=5).run(num_events)
+    resumed = make(name, chosen, num_episodes)
+    tell_all(resumed, run.log)
+    assert not {segment.id for segment in resumed.ask(10_000)} & issued(run.log).keys()
+    rest = Loop(resumed, run.agent, lanes=5, running=dict(run.running), log=list(run.log)).run()
+    if TUNERS[name].is_synchronous:
+        assert resumed.state() == loop(make(name, chosen, num_episodes), seed, lanes=5).run().tuner.state()
+    assert reports(rest.log).keys() == issued(rest.log).keys()
+
+
+@every_synchronous_tuner
+@few
+@given(num_episodes=BUDGETS, lanes=LANES, seed=SEEDS, order_seed=SEEDS, trouble=TROUBLE)
+def test_order_and_lanes_change_nothing(
+    name: str, chosen: dict[str, Any], num_episodes: int, lanes: int, seed: int, order_seed: int, trouble: float
+) -> None:
+    """A synchronous tuner ends in the same state whatever the number of lanes and the order of completion."""
+    one = loop(make(name, chosen, num_episodes), seed, lanes=1, trouble=trouble).run()
+    other = loop(make(name, chosen, num_episodes), seed, lanes=lanes, trouble=trouble, void_probability=0.1)
+    other.order_seed = order_seed
+    assert other.run().tuner.state() == one.tuner.state()
+
+
+@every_tuner
+@few
+@given(before=BUDGETS, more=BUDGETS, seed=SEEDS, num_events=st.sampled_from([10, 50, 10_000]))
+def test_a_study_can_be_extended(
+    name: str, chosen: dict[str, Any], before: int, more: int, seed: int, num_events: int
+) -> None:
+    """The log of a study, finished or interrupted, folds into a tuner with more episodes, which uses them."""
+    run = loop(make(name, chosen, before), seed, lanes=3).run(num_events)
+    extended = make(name, chosen, before + more)
+    tell_all(extended, run.log)
+    assert not extended.is_done
+    rest = Loop(extended, run.agent, lanes=3, running=dict(run.running), log=list(run.log)).run()
+    segments = issued(rest.log)
+    assert Schedule.from_lineage(lineage(segments, extended.ranking()[0])).num_episodes == before + more
+    again = make(name, chosen, before + more)
+    tell_all(again, rest.log)
+    assert again.state() == extended.state()
+    assert again.is_done
+
+
+@every_tuner
+@few
+@given(num_episodes=BUDGETS, seed=SEEDS, trouble=TROUBLE)
+def test_ranking_is_by_score(name: str, chosen: dict[str, Any], num_episodes: int, seed: int, trouble: float) -> None:
+    """Best first, -inf last, ties to the older trial; each trial once, at its newest checkpoint."""
+    run = loop(make(name, chosen, num_episodes), seed, trouble=trouble).run()
+    segments, ended = issued(run.log), reports(run.log)
+    ranking = run.tuner.ranking()
+    done = [segment for segment in segments.values() if ended[segment.id].status == "done"]
+    newest = {segment.trial: segment.id for segment in sorted(done, key=lambda segment: segment.index)}
+    assert sorted(ranking) == sorted(newest.values())
+    keys = []
+    for best in ranking:
+        chain = lineage(segments, best)
+        returns = [e.return_ for part in chain for e in ended[part.id].episodes if e.index > 0][-3:]
+        mean = sum(returns) / len(returns)
+        keys.append((-mean if math.isfinite(mean) else math.inf, segments[best].trial))
+    assert keys == sorted(keys)
+
+
+@every_tuner
+def test_ask_gives_at_most_what_is_free(name: str, chosen: dict[str, Any]) -> None:
+    tuner = make(name, chosen, 6)
+    assert tuner.ask(0) == []
+    assert [len(tuner.ask(n)) for n in (1, 2, 3)] == [1, 2, 3]
+    assert tuner.ask(3)[:2] == tuner.ask(2)
+
+
+@every_tuner
+def test_seed_decides_the_configs(name: str, chosen: dict[str, Any]) -> None:
+    assert make(name, chosen, 6, seed=1).ask(4) == make(name, chosen, 6, seed=1).ask(4)
+    assert make(name, chosen, 6, seed=1).ask(4) != make(name, chosen, 6, seed=2).ask(4)
+
+
+@every_tuner
+def test_state_is_strict_json(name: str, chosen: dict[str, Any]) -> None:
+    """Even after NaN and infinite returns."""
+    run = loop(make(name, chosen, 6), seed=3, trouble=0.8).run()
+    state = run.tuner.state()
+    assert json.loads(json.dumps(state, allow_nan=False)) == state
+
+
+@every_tuner
+def test_events_out_of_order_are_refused(name: str, chosen: dict[str, Any]) -> None:
+    """A refused event changes nothing."""
+    tuner = make(name, chosen, 6)
+    first, second = tuner.ask(2)
+    agent = SyntheticAgent(MIXED)
+    tuner.tell(Issued(first))
+    elsewhere = dataclasses.replace(second, config={**second.config, "num_epochs": 10**6})
+    stranger = dataclasses.replace(second, trial=10**6)
+    too_long = dataclasses.replace(second, stop=10**6)
+    orphan = dataclasses.replace(second, start=1, stop=2, sources=Sources.whole(first.id))
+    half = dataclasses.replace(agent.run(first), episodes=agent.run(first).episodes[:-1])
+    before = tuner.state()
+    wrong = [Issued(s) for s in (first, elsewhere, stranger, too_long, orphan)] + [
+        Reported(agent.run(second)),
+        Reported(half),
+        Voided(second.id),
+        Voided(segment_id(10**6, 0)),
+    ]
+    for event in wrong:
+        with pytest.raises(ValueError, match=r"segment|parameter"):
+            tuner.tell(event)
+        assert tuner.state() == before
+    tuner.tell(Reported(agent.run(first)))
+    with pytest.raises(ValueError, match="already done"):
+        tuner.tell(Reported(agent.run(first)))
+
+
+@every_tuner
+def test_a_voided_segment_is_asked_for_again(name: str, chosen: dict[str, Any]) -> None:
+    tuner = make(name, chosen, 6)
+    asked = tuner.ask(3)
+    tuner.tell(Issued(asked[1]))
+    assert tuner.ask(2) == [asked[0], asked[2]]
+    tuner.tell(Voided(asked[1].id))
+    assert tuner.ask(3) == asked
