@@ -45,13 +45,11 @@ class InlineBackend:
 def agent_setup(spec: StudySpec, reachable: Sequence[Config]) -> "AgentSetup":
     """The agent of a study. Raises ConfigError on an unknown environment or setting."""
     from cartwheel.agents.pets.setup import make_setup
-    from cartwheel.envs.tasks import TASKS, with_episode_length
+    from cartwheel.envs.tasks import get_task, task_ids
 
-    if spec.env_id not in TASKS:
-        raise ConfigError(f"no environment {spec.env_id!r}", "env_id", did_you_mean(spec.env_id, TASKS))
-    task = TASKS[spec.env_id]
-    if spec.episode_length is not None:
-        task = with_episode_length(task, spec.episode_length)
+    if spec.env_id not in task_ids():
+        raise ConfigError(f"no environment {spec.env_id!r}", "env_id", did_you_mean(spec.env_id, task_ids()))
+    task = get_task(spec.env_id, spec.episode_length)
     try:
         return make_setup(task, spec.agent, reachable, spec.num_episodes)
     except ValueError as error:

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
+from cartwheel.agent import Act, play
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets import planner as planners
 from cartwheel.agents.pets.hypers import PetsHypers, hypers_from_configs
@@ -15,7 +17,6 @@ from cartwheel.engine import random_key
 from cartwheel.envs.pool import make_env
 from cartwheel.envs.simulator import Rollout, true_dynamics
 from cartwheel.records import Config, Episode
-from cartwheel.seeds import seed_integer
 
 
 def play_true_dynamics(
@@ -26,44 +27,49 @@ def play_true_dynamics(
     Raises ValueError for a task whose dynamics are not known.
     """
     env = make_env(setup.task)
-    hypers = jax.tree.map(
-        lambda leaf: leaf[0], hypers_from_configs([setup.config(config)], setup.shape.planner)
-    )
-    act = jax.jit(_planner(setup, hypers, true_dynamics(env)))
-    episodes = []
-    for index in range(num_episodes):
-        obs = env.reset(seed_integer(*seed, index, "reset"))
+    cohort = hypers_from_configs([setup.config(config)], setup.shape.planner)
+    hypers = jax.tree.map(lambda leaf: leaf[0], cohort)
+    plan = jax.jit(_planner(setup, hypers, true_dynamics(env)))
+
+    def begin(index: int) -> Act:
         memory = pets.begin_episode(setup.task, setup.shape)
-        key = jax.random.wrap_key_data(random_key(*seed, index, "act"))
-        total, length, terminated = 0.0, 0, False
-        while length < setup.task.episode_length and not terminated:
-            action, memory = act(memory, obs, jax.random.fold_in(key, length))
-            obs, reward, terminated = env.step(np.asarray(action))
-            total, length = total + reward, length + 1
-        episodes.append(Episode(index, total, length, warnings=dict(env.warnings)))
-    env.close()
-    return episodes
+        keys = jax.random.split(
+            jax.random.wrap_key_data(jnp.asarray(random_key(*seed, index, "act"))), setup.task.episode_length
+        )
+        steps = iter(keys)
+
+        def act(obs: NDArray[np.float32]) -> NDArray[np.float32]:
+            nonlocal memory
+            action, memory = plan(memory, obs, next(steps))
+            return np.asarray(action)
+
+        return act
+
+    return play(env, begin, seed, num_episodes)
 
 
-def _planner(setup: AgentSetup, hypers: PetsHypers, rollout: Rollout) -> Callable[..., tuple[Array, planners.PlanState]]:
+def _planner(
+    setup: AgentSetup, hypers: PetsHypers, rollout: Rollout
+) -> Callable[..., tuple[Array, planners.PlanState]]:
     task, shape, horizon = setup.task, setup.shape, int(hypers.planner.plan_horizon)
     one = jax.tree.map(lambda leaf: leaf[None], hypers.planner)
     bounds = jax.tree.map(jnp.asarray, planners.plan_bounds(one, shape))
     reward_of = jax.vmap(jax.vmap(task.imagined_reward))
     terminated = jax.vmap(jax.vmap(task.terminated))
 
-    def on_host(obs: Array, actions: Array) -> np.ndarray:
+    def on_host(obs: Array, actions: Array) -> NDArray[np.float32]:
         return rollout(np.asarray(obs), np.asarray(actions))
 
     def act(memory: planners.PlanState, obs: Array, key: Array) -> tuple[Array, planners.PlanState]:
         def scores(plans: Array) -> Array:
             actions = pets.to_env_units(task, plans)[:, :horizon]  # [C, H, A]
-            shape_out = jax.ShapeDtypeStruct((*actions.shape[:2], task.obs_size), jnp.float32)
-            following = jax.pure_callback(on_host, shape_out, obs, actions, vmap_method="sequential")
-            before = jnp.concatenate([jnp.broadcast_to(obs, following[:, :1].shape), following[:, :-1]], axis=1)
-            ended = jnp.cumsum(terminated(following), axis=1)
-            alive = jnp.pad(ended, ((0, 0), (1, 0)))[:, :-1] == 0
-            total = jnp.sum(jnp.where(alive, reward_of(before, actions, following), 0.0), axis=1)
+            outcome = jax.ShapeDtypeStruct((*actions.shape[:2], task.obs_size), jnp.float32)
+            following = jax.pure_callback(on_host, outcome, obs, actions, vmap_method="sequential")
+            first = jnp.broadcast_to(obs[None, None], following[:, :1].shape)
+            before = jnp.concatenate([first, following[:, :-1]], axis=1)
+            num_ended = jnp.cumsum(terminated(following), axis=1)
+            is_alive = jnp.pad(num_ended, ((0, 0), (1, 0)))[:, :-1] == 0
+            total = jnp.sum(jnp.where(is_alive, reward_of(before, actions, following), 0.0), axis=1)
             return jnp.where(jnp.isfinite(total), total, -jnp.inf)
 
         action, memory, _ = planners.plan(lambda _: scores, memory, hypers.planner, bounds, shape, key)

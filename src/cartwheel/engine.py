@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.agent import PetsState
-from cartwheel.agents.pets.buffer import Transitions
-from cartwheel.agents.pets.fit import FitBounds
+from cartwheel.agents.pets.buffer import Transitions, host_transitions
+from cartwheel.agents.pets.fit import fit_bounds
 from cartwheel.agents.pets.hypers import PetsHypers, PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import PlanBounds, no_bounds, plan_bounds
 from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, make_env
@@ -110,7 +110,7 @@ class Engine:
 
     def snapshot(self, lanes: Sequence[int]) -> dict[int, HostState]:
         """The agents of some lanes on the host, their replay left out (its rows are the caller's transitions)."""
-        empty = Transitions(*(np.zeros((self.num_lanes, 0, 0), np.float32) for _ in range(3)))
+        empty = host_transitions(*(np.zeros((self.num_lanes, 0, 0), np.float32) for _ in range(3)))
         light = dataclasses.replace(self._states, replay=dataclasses.replace(self._states.replay, rows=empty))
         host = jax.device_get(light)
         return {lane: lane_of(host, lane) for lane in lanes}
@@ -210,9 +210,7 @@ class Engine:
             keys[lane] = random_key(*job.seed, job.index, purpose)
         return self._put(is_random), self._put(keys)
 
-    def _learn(
-        self, jobs: Mapping[int, EpisodeJob], hypers: PetsHypers, rollout: _Rollout
-    ) -> dict[str, NDArray[Any]]:
+    def _learn(self, jobs: Mapping[int, EpisodeJob], hypers: PetsHypers, rollout: _Rollout) -> dict[str, NDArray[Any]]:
         """Append and fit on the lanes of ``jobs``; the others keep their state."""
         if not jobs:
             return {}
@@ -221,12 +219,9 @@ class Engine:
         rows = np.asarray(self._states.replay.num_rows) + rollout.lengths
         if rows[learns].max() > self.shape.capacity - self.task.episode_length:
             self._check_capacity(np.asarray(self._states.replay.num_rows)[learns])
-        bounds = FitBounds(
-            np.asarray(hypers.model.num_epochs[learns].max(), np.int32),
-            np.asarray(-(-rows[learns].max() // self.shape.batch_size), np.int32),
-        )
+        bounds = fit_bounds(int(hypers.model.num_epochs[learns].max()), int(rows[learns].max()), self.shape)
         _, keys = self._per_lane(jobs, "fit")
-        episode = Transitions(rollout.obs, rollout.action, rollout.next_obs)
+        episode = host_transitions(rollout.obs, rollout.action, rollout.next_obs)
         arguments = self._put((episode, rollout.lengths, learns, hypers))
         self._states, metrics = self._programs.learn(self._states, *arguments, bounds, keys)
         return {name: np.asarray(value) for name, value in metrics.items()}
@@ -261,7 +256,7 @@ class Engine:
             seconds={"plan": rollout.plan_s * share, "env": rollout.env_s * share, "fit": fit_s * share},
         )
         rows = (rollout.obs, rollout.action, rollout.next_obs)
-        transitions = Transitions(*(part[lane, :length].copy() for part in rows))
+        transitions = host_transitions(*(part[lane, :length].copy() for part in rows))
         return EpisodeResult(
             episode, transitions, failure or ("the model's weights are not finite" if is_diverged else ""), is_diverged
         )
@@ -290,8 +285,11 @@ class _Programs:
 def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any) -> _Programs:
     sharding = SingleDeviceSharding(device)
 
+    def struct(shape: tuple[int, ...], dtype: Any) -> Any:
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
+
     def abstract(tree: Any) -> Any:
-        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
+        return jax.tree.map(lambda leaf: struct(leaf.shape, leaf.dtype), tree)
 
     def compiled(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         jitted = jax.jit(function, out_shardings=sharding, **options)
@@ -304,18 +302,19 @@ def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any)
         one = pets.begin_episode(task, shape)
         return jax.tree.map(lambda leaf: jnp.repeat(leaf[None], num_lanes, axis=0), one)
 
-    def load(states: PetsState, one: PetsState, lane: Array) -> PetsState:
+    def load(states: PetsState, one: PetsState, lane: Array) -> Any:
         return jax.tree.map(lambda all_, new: all_.at[lane].set(new), states, one)
 
-    def act(states, memory, hypers, bounds, obs, is_random, keys, t):  # type: ignore[no-untyped-def]  # see pets.act
-        def one(state, memory, hypers, obs, is_random, key):  # type: ignore[no-untyped-def]
+    # the types of these are those of pets.act and pets.learn, with a lane axis in front
+    def act(states: Any, memory: Any, hypers: Any, bounds: Any, obs: Any, is_random: Any, keys: Any, t: Any) -> Any:
+        def one(state: Any, memory: Any, hypers: Any, obs: Any, is_random: Any, key: Any) -> Any:
             key = jax.random.fold_in(jax.random.wrap_key_data(key), t)
             return pets.act(task, shape, state, memory, hypers, bounds, obs, is_random, key)
 
         return jax.vmap(one)(states, memory, hypers, obs, is_random, keys)
 
-    def learn(states, episode, lengths, learns, hypers, bounds, keys):  # type: ignore[no-untyped-def]
-        def one(state, episode, length, learns, hypers, key):  # type: ignore[no-untyped-def]
+    def learn(states: Any, episode: Any, lengths: Any, learns: Any, hypers: Any, bounds: Any, keys: Any) -> Any:
+        def one(state: Any, episode: Any, length: Any, learns: Any, hypers: Any, key: Any) -> Any:
             key = jax.random.wrap_key_data(key)
             after, metrics = pets.learn(task, shape, state, episode, length, hypers, bounds, key)
             return jax.tree.map(lambda new, old: jnp.where(learns, new, old), after, state), metrics
@@ -330,20 +329,19 @@ def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any)
     flags, counts = abstract(np.zeros(lanes, bool)), abstract(np.zeros(lanes, np.int32))
     scalar = np.asarray(0, np.int32)
     sizes = (task.obs_size, task.action_size, task.obs_size)
-    episode = abstract(Transitions(*(np.zeros((lanes, length, size), np.float32) for size in sizes)))
+    episode = abstract(host_transitions(*(np.zeros((lanes, length, size), np.float32) for size in sizes)))
     obs = abstract(np.zeros((lanes, task.obs_size), np.float32))
-    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype, sharding=sharding), states)
+    one = jax.tree.map(lambda leaf: struct(leaf.shape[1:], leaf.dtype), states)
     return _Programs(
         init=compiled(init, keys),
         begin=compiled(begin),
         load=compiled(load, states, one, scalar, donate_argnums=0),
         act=compiled(act, states, memory, hypers, no_bounds(shape), obs, flags, keys, scalar, donate_argnums=1),
-        learn=compiled(
-            learn, states, episode, counts, flags, hypers, FitBounds(scalar, scalar), keys, donate_argnums=0
-        ),
+        learn=compiled(learn, states, episode, counts, flags, hypers, fit_bounds(0, 0, shape), keys, donate_argnums=0),
     )
 
 
 def lane_of(states: PetsState, lane: int) -> HostState:
     """One agent of a stacked state, as NumPy arrays."""
-    return jax.tree.map(lambda leaf: np.array(leaf[lane]), states)
+    one: HostState = jax.tree.map(lambda leaf: np.array(leaf[lane]), states)
+    return one

@@ -48,11 +48,11 @@ class StorageError(CartwheelError):
     exit_code = ExitCode.STORAGE
 
 
-class AlreadyOwned(StorageError):  # noqa: N818 - the name is the cause
+class AlreadyOwned(StorageError):
     """Another process runs this study."""
 
 
-class CorruptCheckpoint(StorageError):  # noqa: N818 - the name is the cause
+class CorruptCheckpoint(StorageError):
     """A checkpoint file is missing or is not what was written."""
 
 

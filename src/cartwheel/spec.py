@@ -16,7 +16,7 @@
     planner = "icem"
 
     [engine]
-    lanes = 4                    # agents in one program
+    lanes = 1                    # agents in one program
 
     [validation]
     num_episodes = 5             # played by each of the best 3 at the end; 0 for none

@@ -80,7 +80,7 @@ class Task:
         return self.reward if self.planner_reward is None else self.planner_reward
 
 
-# --- CartPole swing-up (Chua et al. 2018; physics as in DOMAIN: own MJCF, 200 steps of 0.04 s) -------------------------
+# --- CartPole swing-up (Chua et al. 2018; own MJCF) ------------------------------------------------------------
 
 
 def _swingup_reward(obs: Obs, action: Action, next_obs: Obs) -> Scalar:

@@ -19,7 +19,7 @@ from cartwheel.agents.pets.arrays import PARTS, buffer_from_shards, part_from_ar
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, StoredFile, Work
-from cartwheel.records import CheckpointId, Segment
+from cartwheel.records import CheckpointId, Segment, Status
 from cartwheel.store.checkpoints import CheckpointStore
 
 _IDLE_POLL_S = 0.05
@@ -194,7 +194,7 @@ class InlineExecutor:
         for slot, result in results.items():
             lane = lanes[slot]
             if result.failure:
-                status = "diverged" if result.is_diverged else "failed"
+                status: Status = "diverged" if result.is_diverged else "failed"
                 self._end(lanes, slot, ItemDone(lane.work.item, status, result.failure, _since(lane)))
                 continue
             self._outcomes.put(self._record(lane, result, states.get(slot)))

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import Array, random
 from jaxtyping import Float, Int, PRNGKeyArray
@@ -113,7 +112,7 @@ def learn(
 
 def to_env_units(task: Task, plans: Float[Array, "*S A"]) -> Float[Array, "*S A"]:
     """From [-1, 1] to the task's action bounds."""
-    low, high = np.asarray(task.action_low, np.float32), np.asarray(task.action_high, np.float32)
+    low, high = jnp.asarray(task.action_low, jnp.float32), jnp.asarray(task.action_high, jnp.float32)
     lead = (1,) * (plans.ndim - 1)
-    middle, half = (high + low) / 2, (high - low) / 2
+    middle, half = (high + low) / 2.0, (high - low) / 2.0
     return middle.reshape(*lead, -1) + half.reshape(*lead, -1) * plans

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel.agents.pets.agent import PetsState
-from cartwheel.agents.pets.buffer import Buffer, Transitions
+from cartwheel.agents.pets.buffer import Buffer, Transitions, host_transitions
+from cartwheel.agents.pets.hypers import HostArray
 
 PARTS = ("weights", "optimizer", "normaliser")
 """The parts of a state that a checkpoint file holds; the fourth, ``replay``, is a list of shards."""
@@ -39,7 +40,9 @@ def part_from_arrays(template: PetsState, part: str, arrays: Arrays) -> Any:
         found = arrays.get(name)
         if found is None or found.shape != like.shape or found.dtype != like.dtype:
             what = "is missing" if found is None else f"is {found.dtype}{list(found.shape)}"
-            raise ValueError(f"the checkpoint does not fit the agent: {name} {what}, not {like.dtype}{list(like.shape)}")
+            raise ValueError(
+                f"the checkpoint does not fit the agent: {name} {what}, not {like.dtype}{list(like.shape)}"
+            )
         return found
 
     return jax.tree_util.tree_map_with_path(leaf_from, getattr(template, part))
@@ -47,7 +50,11 @@ def part_from_arrays(template: PetsState, part: str, arrays: Arrays) -> Any:
 
 def shard_to_arrays(episode: Transitions) -> dict[str, NDArray[Any]]:
     """The transitions of one episode."""
-    return {"obs": np.asarray(episode.obs), "action": np.asarray(episode.action), "next_obs": np.asarray(episode.next_obs)}
+    return {
+        "obs": np.asarray(episode.obs),
+        "action": np.asarray(episode.action),
+        "next_obs": np.asarray(episode.next_obs),
+    }
 
 
 def buffer_from_shards(template: PetsState, shards: list[Arrays]) -> Buffer:
@@ -68,4 +75,5 @@ def buffer_from_shards(template: PetsState, shards: list[Arrays]) -> Buffer:
                 raise ValueError(f"the replay needs more than the buffer's {len(array)} rows")
             array[count : count + length] = part
         count += length
-    return Buffer(Transitions(**full), np.asarray(count, np.int32))
+    num_rows: HostArray = np.asarray(count, np.int32)
+    return Buffer(host_transitions(**full), num_rows)

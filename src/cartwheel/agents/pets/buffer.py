@@ -1,7 +1,9 @@
 """The replay buffer: every transition of an agent's life, in order, in arrays of fixed capacity.
 
-    C capacity   T episode length   O observation   A action
+C capacity   T episode length   O observation   A action
 """
+
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -22,6 +24,11 @@ class Buffer(eqx.Module):
 
     rows: Transitions
     num_rows: Int[Array, ""]
+
+
+def host_transitions(obs: Any, action: Any, next_obs: Any) -> Transitions:
+    """Rows as NumPy arrays, on their way to or from a device."""
+    return Transitions(obs, action, next_obs)
 
 
 def init_buffer(capacity: int, obs_size: int, action_size: int) -> Buffer:

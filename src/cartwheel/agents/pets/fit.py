@@ -11,12 +11,13 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array, lax, random
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from cartwheel.agents.pets.buffer import Buffer
-from cartwheel.agents.pets.hypers import ModelHypers, PetsShape
+from cartwheel.agents.pets.hypers import HostArray, ModelHypers, PetsShape
 from cartwheel.agents.pets.model import Ensemble, Normaliser, fit_loss, fit_normaliser, normalise
 from cartwheel.envs.tasks import Task
 
@@ -26,6 +27,12 @@ class FitBounds(NamedTuple):
 
     num_epochs: Int[Array, ""]
     num_batches: Int[Array, ""]
+
+
+def fit_bounds(num_epochs: int, num_rows: int, shape: PetsShape) -> FitBounds:
+    """Bounds for a cohort from its largest number of epochs and of rows (NumPy, on the host)."""
+    host: list[HostArray] = [np.asarray(n, np.int32) for n in (num_epochs, -(-num_rows // shape.batch_size))]
+    return FitBounds(*host)
 
 
 class Fitted(NamedTuple):
@@ -125,6 +132,9 @@ def _epoch(
         # the loss of an epoch is the mean over its batches
         mean_loss = (progress.loss * b.astype(jnp.float32) + loss) / (b.astype(jnp.float32) + 1.0)
         after = _Progress(ensemble, optimizer, mean_loss)
-        return jax.tree.map(lambda new, old: jnp.where(is_active & (b < num_batches), new, old), after, progress)
+        is_used = is_active & (b < num_batches)
+        kept: _Progress = jax.tree.map(lambda new, old: jnp.where(is_used, new, old), after, progress)
+        return kept
 
-    return lax.fori_loop(0, bounds.num_batches, update, progress)
+    passed: _Progress = lax.fori_loop(0, bounds.num_batches, update, progress)
+    return passed

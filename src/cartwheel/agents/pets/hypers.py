@@ -62,6 +62,8 @@ PLANNER_HYPERS: dict[PlannerName, dict[str, Hyper]] = {"cem": CEM_HYPERS, "icem"
 
 Real: TypeAlias = Float[Array, "..."]
 Count: TypeAlias = Int[Array, "..."]
+HostArray: TypeAlias = Any
+"""A NumPy array where a JAX array is meant: on its way to a device. JAX takes both, type checkers do not."""
 
 
 class ModelHypers(eqx.Module):
@@ -163,7 +165,9 @@ def check_config(config: dict[str, Any], planner: PlannerName) -> None:
     for name, value in config.items():
         line = lines.get(name)
         if line is None:
-            raise ValueError(f"agent.{name}: no hyperparameter of PETS with planner {planner!r}; known: {', '.join(lines)}")
+            raise ValueError(
+                f"agent.{name}: no hyperparameter of PETS with planner {planner!r}; known: {', '.join(lines)}"
+            )
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not is_number or (line.is_int and value != int(value)) or not line.low <= value <= line.high:
             kind = "an integer" if line.is_int else "a number"
@@ -174,7 +178,7 @@ def hypers_from_configs(configs: list[dict[str, Any]], planner: PlannerName) -> 
     """The hypers [P] of a cohort of P configs; names that a config leaves out take their defaults."""
     full = [{**default_config(planner), **config} for config in configs]
 
-    def column(name: str, line: Hyper) -> np.ndarray:
+    def column(name: str, line: Hyper) -> HostArray:
         return np.asarray([config[name] for config in full], np.int32 if line.is_int else np.float32)
 
     model = ModelHypers(**{name: column(name, line) for name, line in MODEL_HYPERS.items()})
@@ -182,16 +186,21 @@ def hypers_from_configs(configs: list[dict[str, Any]], planner: PlannerName) -> 
     return PetsHypers(model, kind(**{name: column(name, line) for name, line in PLANNER_HYPERS[planner].items()}))
 
 
-def num_elites(planner: PlannerHypers) -> Count:
+def num_elites(planner: PlannerHypers, xp: Any = jnp) -> Count:
     """max(1, floor(elite_ratio * num_samples)); the small constant undoes float32's 0.1 * 30 = 2.9999998."""
-    product = planner.elite_ratio * planner.num_samples.astype(jnp.float32)
-    return jnp.maximum(1, jnp.floor(product + 1e-4).astype(jnp.int32))
+    product = planner.elite_ratio * planner.num_samples.astype(xp.float32)
+    elites: Count = xp.maximum(1, xp.floor(product + 1e-4).astype(xp.int32))
+    return elites
 
 
-def samples_at(planner: PlannerHypers, iteration: Count) -> Count:
-    """Samples of an iteration: constant for CEM; for iCEM num_samples / decay^i, floored, at least 2x elites."""
+def samples_at(planner: PlannerHypers, iteration: Any, xp: Any = jnp) -> Count:
+    """Samples of an iteration: constant for CEM; for iCEM num_samples / decay^i, floored, at least 2x elites.
+
+    ``xp`` is the array library: ``jax.numpy`` inside a program, ``numpy`` for bounds and costs on the host.
+    """
     if isinstance(planner, CemHypers):
         return planner.num_samples
-    shrunk = planner.num_samples.astype(jnp.float32) * planner.sample_decay ** (-iteration.astype(jnp.float32))
-    floor = jnp.minimum(planner.num_samples, 2 * num_elites(planner))
-    return jnp.maximum(floor, jnp.floor(shrunk + 1e-4).astype(jnp.int32))
+    shrunk = planner.num_samples.astype(xp.float32) * planner.sample_decay ** (-iteration.astype(xp.float32))
+    floor = xp.minimum(planner.num_samples, 2 * num_elites(planner, xp))
+    samples: Count = xp.maximum(floor, xp.floor(shrunk + 1e-4).astype(xp.int32))
+    return samples

@@ -13,15 +13,14 @@ does depends on its own hypers only.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax, random
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from cartwheel.agents.pets.hypers import CemHypers, IcemHypers, PetsShape, PlannerHypers, num_elites, samples_at
+from cartwheel.agents.pets.hypers import CemHypers, HostArray, PetsShape, PlannerHypers, num_elites, samples_at
 
 Objective: TypeAlias = Callable[[PRNGKeyArray], Callable[[Float[Array, "C H A"]], Float[Array, " C"]]]
 """Given the luck of an iteration, scores plans: higher is better, -inf for a plan that must not win."""
@@ -53,20 +52,26 @@ class _Search(NamedTuple):
 
 
 def plan_bounds(hypers: PlannerHypers, shape: PetsShape) -> PlanBounds:
-    """The bounds of a cohort from its hypers [P] (host side, NumPy)."""
-    iterations = np.arange(shape.max_iterations, dtype=np.int32)
-    per_member = jax.vmap(lambda member: jax.vmap(lambda i: samples_at(member, i))(jnp.asarray(iterations)))(hypers)
-    used = np.asarray(per_member) * (iterations[None] < np.asarray(hypers.num_iterations)[:, None])
-    return PlanBounds(
-        np.asarray(np.max(hypers.num_iterations), np.int32),
-        -(-used.max(axis=0) // shape.sample_chunk).astype(np.int32),
-        np.asarray(np.max(hypers.plan_horizon), np.int32),
+    """The bounds of a cohort from its hypers [P] (NumPy, on the host)."""
+    used = np.stack(
+        [
+            np.where(i < np.asarray(hypers.num_iterations), samples_at(hypers, i, np), 0)
+            for i in np.arange(shape.max_iterations, dtype=np.int32)
+        ]
+    )  # [I, P]
+    return _bounds(
+        np.max(hypers.num_iterations), -(-used.max(axis=1) // shape.sample_chunk), np.max(hypers.plan_horizon)
     )
 
 
 def no_bounds(shape: PetsShape) -> PlanBounds:
     """Bounds under which nothing is planned: for cohorts that all act at random."""
-    return PlanBounds(np.asarray(0, np.int32), np.zeros(shape.max_iterations, np.int32), np.asarray(0, np.int32))
+    return _bounds(0, np.zeros(shape.max_iterations), 0)
+
+
+def _bounds(*numbers: Any) -> PlanBounds:
+    host: list[HostArray] = [np.asarray(number, np.int32) for number in numbers]
+    return PlanBounds(*host)
 
 
 def init_plan(shape: PetsShape, action_size: int) -> PlanState:
@@ -76,7 +81,12 @@ def init_plan(shape: PetsShape, action_size: int) -> PlanState:
 
 
 def plan(
-    objective: Objective, memory: PlanState, hypers: PlannerHypers, bounds: PlanBounds, shape: PetsShape, key: PRNGKeyArray
+    objective: Objective,
+    memory: PlanState,
+    hypers: PlannerHypers,
+    bounds: PlanBounds,
+    shape: PetsShape,
+    key: PRNGKeyArray,
 ) -> tuple[Float[Array, " A"], PlanState, Float[Array, ""]]:
     """The action [A] in [-1, 1] to execute now, the memory for the next step, and the executed plan's score."""
     std = jnp.full_like(memory.mean, 1.0) * hypers.initial_std
@@ -87,7 +97,7 @@ def plan(
         if isinstance(hypers, CemHypers):
             is_active &= jnp.max(jnp.square(search.std)) > hypers.min_variance
         after = _iterate(objective, search, hypers, bounds, shape, i, random.fold_in(key, i))
-        return jax.tree.map(lambda new, old: jnp.where(is_active, new, old), after, search)
+        return _Search(*(jnp.where(is_active, new, old) for new, old in zip(after, search, strict=True)))
 
     search = lax.fori_loop(0, bounds.num_iterations, iterate, search)
     chosen = search.best if shape.executes == "best" else search.mean
@@ -189,7 +199,7 @@ def _refit(
 
 
 def _remember(search: _Search, hypers: PlannerHypers) -> PlanState:
-    """Shift by the step that is executed. What comes in at the horizon's end: zeros for CEM, the last action for iCEM."""
+    """Shift by the step that is executed. At the horizon's end CEM puts zeros, iCEM repeats the last action."""
 
     def shift(plans: Float[Array, "*S H A"]) -> Float[Array, "*S H A"]:
         moved = jnp.roll(plans, -1, axis=-2)

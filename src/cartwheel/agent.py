@@ -1,0 +1,159 @@
+"""A trained agent outside its study: exported into a folder, loaded again, asked for actions.
+
+    agent = Agent.load("my-agent")
+    agent.reset(seed=1)
+    action = agent.act(obs)
+
+The folder holds ``agent.json`` (task, shape, config) and ``agent.safetensors`` (weights, normaliser): data only.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from cartwheel.agents.pets import agent as pets
+from cartwheel.agents.pets.arrays import part_from_arrays
+from cartwheel.agents.pets.hypers import PetsShape, check_config, hypers_from_configs
+from cartwheel.agents.pets.planner import PlanState, plan_bounds
+from cartwheel.agents.pets.setup import AgentSetup
+from cartwheel.engine import random_key
+from cartwheel.envs.pool import WatchedEnv, make_env
+from cartwheel.envs.tasks import get_task
+from cartwheel.errors import ConfigError, StorageError
+from cartwheel.records import Config, Episode
+from cartwheel.seeds import seed_integer
+from cartwheel.store.checkpoints import encode, read_file
+
+FORMAT = 1
+DESCRIPTION, ARRAYS = "agent.json", "agent.safetensors"
+_MAX_DESCRIPTION_BYTES = 2**20
+_KEPT_PARTS = ("weights", "normaliser")
+_FILES_STEP = "export the agent again with `cartwheel export`"
+
+Act = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+class Agent:
+    """A planner with a learned model. It remembers its plan within an episode: ``reset`` before each."""
+
+    def __init__(self, setup: AgentSetup, config: Config, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Raises ValueError if the config is illegal or the arrays do not fit."""
+        self.task, self.config = setup.task, setup.config(config)
+        # an agent that only acts needs no buffer
+        self._shape = dataclasses.replace(setup.shape, capacity=1)
+        empty = jax.device_get(pets.init(self.task, self._shape, jax.random.key(0)))
+        parts = {part: part_from_arrays(empty, part, arrays) for part in _KEPT_PARTS}
+        self._state = jax.device_put(dataclasses.replace(empty, **parts))
+        cohort = hypers_from_configs([self.config], self._shape.planner)
+        self._bounds = jax.tree.map(jnp.asarray, plan_bounds(cohort.planner, self._shape))
+        self._hypers = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), cohort)
+        self._act = jax.jit(self._one_action)
+        self._memory: PlanState = pets.begin_episode(self.task, self._shape)
+        self.reset()
+
+    @staticmethod
+    def load(folder: str | Path) -> "Agent":
+        """The agent that ``export_agent`` wrote. Raises StorageError if the folder holds none, or a damaged one."""
+        folder = Path(folder)
+        description = _read_description(folder / DESCRIPTION)
+        arrays, _ = read_file(folder / ARRAYS)
+        try:
+            task = get_task(str(description["env_id"]), description["episode_length"])
+            shape, config = PetsShape(**description["shape"]), dict(description["config"])
+            check_config(config, shape.planner)
+            return Agent(AgentSetup(task, shape, config), config, arrays)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StorageError(f"the agent cannot be used: {error}", str(folder), _FILES_STEP) from error
+
+    def reset(self, seed: int = 0) -> None:
+        """Forget the plan: an episode begins. ``seed`` decides the planner's randomness."""
+        self._begin(random_key("agent", seed))
+
+    def act(self, obs: NDArray[Any]) -> NDArray[np.float32]:
+        """The action [A], in the environment's units, for an observation [O].
+
+        Raises ValueError if ``obs`` has another shape.
+        """
+        vector = np.asarray(obs, np.float32)
+        if vector.shape != (self.task.obs_size,):
+            raise ValueError(f"obs: {self.task.id} observes {self.task.obs_size} numbers, got shape {vector.shape}")
+        action, self._memory = self._act(self._memory, vector, self._key, np.int32(self._step))
+        self._step += 1
+        return np.asarray(action)
+
+    def play(self, num_episodes: int, seed: tuple[int | str, ...]) -> Sequence[Episode]:
+        """Episodes in the real environment, with the randomness that ``seed`` names."""
+
+        def begin(index: int) -> Act:
+            self._begin(random_key(*seed, index, "act"))
+            return self.act
+
+        return play(make_env(self.task), begin, seed, num_episodes)
+
+    def _begin(self, key: NDArray[np.uint32]) -> None:
+        self._key, self._step = key, 0
+        self._memory = pets.begin_episode(self.task, self._shape)
+
+    def _one_action(self, memory: Any, obs: Any, key: Any, step: Any) -> Any:
+        key = jax.random.fold_in(jax.random.wrap_key_data(key), step)
+        is_random = jnp.zeros((), bool)
+        return pets.act(self.task, self._shape, self._state, memory, self._hypers, self._bounds, obs, is_random, key)
+
+
+def play(env: WatchedEnv, begin: Callable[[int], Act], seed: tuple[int | str, ...], num_episodes: int) -> list[Episode]:
+    """Real episodes under the policy that ``begin(index)`` gives for each; the names ``seed`` decide the resets.
+
+    Closes the environment.
+    """
+    episodes = []
+    for index in range(num_episodes):
+        obs, act = env.reset(seed_integer(*seed, index, "reset")), begin(index)
+        total, length, terminated = 0.0, 0, False
+        while length < env.task.episode_length and not terminated:
+            obs, reward, terminated = env.step(act(obs))
+            total, length = total + reward, length + 1
+        episodes.append(Episode(index, total, length, warnings=dict(env.warnings)))
+    env.close()
+    return episodes
+
+
+def export_agent(setup: AgentSetup, config: Config, arrays: Mapping[str, NDArray[Any]], out: Path) -> Path:
+    """Write an agent's folder. Raises ConfigError if ``out`` exists and is not empty, StorageError if it cannot."""
+    kept = {name: array for name, array in arrays.items() if name.split("/")[0] in _KEPT_PARTS}
+    description = {
+        "format": FORMAT,
+        "agent": "pets",
+        "env_id": setup.task.id,
+        "episode_length": setup.task.episode_length,
+        "shape": dataclasses.asdict(setup.shape),
+        "config": setup.config(config),
+    }
+    try:
+        if out.exists() and any(out.iterdir()):
+            raise ConfigError("the folder is not empty", str(out), "choose a new one with --out")
+        out.mkdir(parents=True, exist_ok=True)
+        (out / ARRAYS).write_bytes(encode(kept, {"format": FORMAT}))
+        (out / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+    except OSError as error:
+        raise StorageError(f"cannot write the agent: {error.strerror}", str(out), "choose another --out") from error
+    return out
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            description = json.loads(file.read(_MAX_DESCRIPTION_BYTES))
+    except OSError as error:
+        raise StorageError(f"no agent here: {error.strerror}", str(path), _FILES_STEP) from error
+    except (ValueError, RecursionError) as error:
+        raise StorageError(f"the agent's description is damaged: {error}", str(path), _FILES_STEP) from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise StorageError(f"not an agent of format {FORMAT}", str(path), _FILES_STEP)
+    return description
