@@ -1,0 +1,62 @@
+"""Small pieces of HTML. Whatever comes in as text goes out escaped; only ``Html`` is trusted."""
+
+import html
+from collections.abc import Iterable, Sequence
+from typing import NewType
+
+Html = NewType("Html", str)
+"""Markup that is finished: built from literals and escaped text."""
+
+
+def text(value: object) -> Html:
+    """Any value as escaped text."""
+    return Html(html.escape(str(value)))
+
+
+def joined(parts: Iterable[Html]) -> Html:
+    """Parts below each other."""
+    return Html("\n".join(parts))
+
+
+def paragraph(sentence: str, css_class: str = "") -> Html:
+    """One paragraph of plain text."""
+    attribute = f' class="{css_class}"' if css_class else ""
+    return Html(f"<p{attribute}>{text(sentence)}</p>")
+
+
+def section(title: str, body: Iterable[Html]) -> Html:
+    """A section under a heading."""
+    return Html(f"<section>\n<h2>{text(title)}</h2>\n{joined(body)}\n</section>")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], css_class: str = "") -> Html:
+    """A table that scrolls within itself where it is too wide; the first column names the row."""
+    head = "".join(f'<th scope="col">{text(name)}</th>' for name in header)
+    body = "\n".join(
+        f'<tr><th scope="row">{text(first)}</th>' + "".join(f"<td>{text(cell)}</td>" for cell in rest) + "</tr>"
+        for first, *rest in rows
+    )
+    head_row = f"<thead><tr>{head}</tr></thead>\n" if header else ""
+    rows_of_cells = f'<table class="{css_class}">\n{head_row}<tbody>\n{body}\n</tbody></table>'
+    return Html(f'<div class="scroll" tabindex="0">{rows_of_cells}</div>')
+
+
+def tiles(numbers: Iterable[tuple[str, str]]) -> Html:
+    """Key numbers: (value, what it is)."""
+    items = "\n".join(f"<div><dt>{text(label)}</dt><dd>{text(value)}</dd></div>" for value, label in numbers)
+    return Html(f'<dl class="tiles">\n{items}\n</dl>')
+
+
+def bars(shares: Iterable[tuple[str, str, float]]) -> Html:
+    """Horizontal bars: (name, amount as text, fraction of the whole)."""
+    rows = "\n".join(
+        f"<div><span>{text(name)}</span><span>{text(amount)}</span>"
+        f'<i style="width:{100 * max(0.0, min(1.0, share)):.2f}%"></i></div>'
+        for name, amount, share in shares
+    )
+    return Html(f'<div class="bars">\n{rows}\n</div>')
+
+
+def details(summary: str, body: Html) -> Html:
+    """What only some readers want, folded."""
+    return Html(f"<details><summary>{text(summary)}</summary>\n{body}\n</details>")

@@ -1,0 +1,244 @@
+"""The report of a study: one HTML file that needs nothing else, and its figures as SVG beside it.
+
+No script, no request, no clock: equal tables give equal bytes. Every figure is drawn for wide and for narrow screens,
+and the style sheet shows the one that fits.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from cartwheel.analysis.comparison import ArmSummary, Comparison, Difference, compute_sentence
+from cartwheel.analysis.statistics import Interval
+from cartwheel.analysis.tables import (
+    StudyTables,
+    Timing,
+    counts,
+    failures,
+    incumbent,
+    incumbent_score,
+    network_evaluations,
+    schedule_of,
+    trial_noun,
+)
+from cartwheel.analysis.wording import compact, duration, fixed, number, percent, plural
+from cartwheel.records import Config
+from cartwheel.report import figures, sentences
+from cartwheel.report.html import Html, bars, details, joined, paragraph, section, table, text, tiles
+from cartwheel.report.style import NARROW, WIDE, Layout, inline_svg, to_svg
+
+PAGE = "report.html"
+FIGURES_FOLDER = "figures"
+
+
+def write_report(
+    folder: Path,
+    tables: StudyTables,
+    comparison: Comparison | None = None,
+    per_env_step: Callable[[Config], float] | None = None,
+) -> Path:
+    """Write ``report.html`` and ``figures/*.svg`` into a folder; the page's path.
+
+    ``per_env_step`` gives the network evaluations that planning one env step takes under a config, if known.
+    """
+    figures_folder = folder / FIGURES_FOLDER
+    figures_folder.mkdir(parents=True, exist_ok=True)
+    for name, draw in _drawings(tables, comparison):
+        (figures_folder / f"{name}.svg").write_text(to_svg(draw(WIDE), name), encoding="utf-8")
+    page = folder / PAGE
+    page.write_text(render_page(tables, comparison, per_env_step), encoding="utf-8")
+    return page
+
+
+def render_page(
+    tables: StudyTables,
+    comparison: Comparison | None = None,
+    per_env_step: Callable[[Config], float] | None = None,
+) -> str:
+    """The page as text."""
+    drawings = dict(_drawings(tables, comparison))
+    name = str(tables.meta.get("name", "study"))
+    body = joined(
+        [
+            Html(f"<header>\n<h1>{text(name)}</h1>\n{paragraph(_about(tables), 'about')}\n</header>\n<main>"),
+            paragraph(sentences.result(tables, comparison), "result"),
+            tiles(_key_numbers(tables, per_env_step)),
+            *_sections(tables, comparison, drawings),
+            Html("</main>"),
+        ]
+    )
+    style = resources.files("cartwheel.report").joinpath("page.css").read_text(encoding="utf-8")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{text(name)} - Cartwheel report</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}\n"
+        "</body>\n</html>\n"
+    )
+
+
+Draw = Callable[[Layout], Figure]
+
+
+def _drawings(tables: StudyTables, comparison: Comparison | None) -> Iterator[tuple[str, Draw]]:
+    """The figures of this study by name; none without an episode."""
+    ceiling = _ceiling(comparison)
+    if counts(tables).num_episodes:
+        yield "learning-curves", lambda layout: figures.learning_curves(tables, ceiling, layout)
+        yield "lineages", lambda layout: figures.lineages(tables, layout)
+        yield "hyperparameters", lambda layout: figures.hyperparameters(tables, layout)
+    if comparison is not None:
+        yield "comparison", lambda layout: figures.comparison(comparison, layout)
+
+
+def _sections(tables: StudyTables, comparison: Comparison | None, drawings: Mapping[str, Draw]) -> Iterator[Html]:
+    if comparison is not None:
+        yield section("What tuning bought", _comparison_body(comparison, drawings["comparison"]))
+    if "learning-curves" in drawings:
+        told = {
+            "learning-curves": ("Learning curves", sentences.learning_curves(tables, _ceiling(comparison))),
+            "lineages": ("Who copied whom", sentences.lineages(tables)),
+            "hyperparameters": ("Hyperparameters over episodes", sentences.hyperparameters(tables)),
+        }
+        for name, (title, sentence) in told.items():
+            extra = [_schedule_table(tables)] if name == "hyperparameters" else []
+            yield section(title, [paragraph(sentence), _figure(name, drawings[name], sentence), *extra])
+    yield section("Where the time went", [paragraph(sentences.time(tables.timing)), bars(_time_shares(tables.timing))])
+    yield section("What went wrong", _failure_body(tables))
+    yield section("Settings and versions", [_settings(tables.settings), _versions(tables.environment)])
+
+
+def _figure(name: str, draw: Draw, sentence: str) -> Html:
+    parts = []
+    for layout in (WIDE, NARROW):
+        # Different salts: an id in the hidden layout must not answer for one in the visible layout.
+        key = f"{name}-{layout.name}"
+        parts.append(f'<div class="{layout.name}">{inline_svg(to_svg(draw(layout), key), key, sentence)}</div>')
+    return Html("<figure>\n" + "\n".join(parts) + "\n</figure>")
+
+
+def _about(tables: StudyTables) -> str:
+    named = {"task": "env_id", "tuner": "tuner", "seed": "seed"}
+    return " · ".join(f"{label} {tables.meta[key]}" for label, key in named.items() if key in tables.meta)
+
+
+def _ceiling(comparison: Comparison | None) -> float | None:
+    return comparison.ceiling.mean if comparison is not None and comparison.ceiling is not None else None
+
+
+def _key_numbers(tables: StudyTables, per_env_step: Callable[[Config], float] | None) -> Iterator[tuple[str, str]]:
+    count = counts(tables)
+    if incumbent(tables) is not None:
+        yield number(incumbent_score(tables)), "incumbent's score in training"
+    yield f"{count.num_trials}", f"{trial_noun(tables)}s"
+    yield f"{count.num_episodes:,}", f"episodes finished, {count.num_random_episodes:,} of them random"
+    yield f"{count.env_steps + count.evaluation_env_steps:,}", _env_steps_label(count.evaluation_env_steps)
+    yield f"{count.num_copies + count.num_backtracks:,}", "copies"
+    if per_env_step is not None:
+        yield compact(float(f"{network_evaluations(tables, per_env_step):.3g}")), "network evaluations for planning"
+    yield f"{count.num_failed + count.num_diverged}", "segments failed or diverged"
+    yield duration(tables.timing.wall_s), "wall time"
+
+
+def _env_steps_label(validation_steps: int) -> str:
+    return f"env steps, {validation_steps:,} of them in validation" if validation_steps else "env steps"
+
+
+def _comparison_body(comparison: Comparison, draw: Draw) -> list[Html]:
+    sentence = sentences.comparison(comparison)
+    arms = ["trained anew under", "mean return", "95% interval", "trainings", "failed",
+            "network evaluations per env step", "env steps to find it"]  # fmt: skip
+    found = comparison.found.arm.label
+    differences = [f"{found} against", "paired difference", "95% interval", "pairs", f"chance that {found} wins"]
+    return [
+        paragraph(sentence),
+        _figure("comparison", draw, sentence),
+        table(arms, (_arm_row(summary, comparison.decimals) for summary in comparison.summaries), "last-is-found"),
+        table(differences, (_difference_row(comparison, difference) for difference in comparison.differences)),
+        paragraph(compute_sentence(comparison)),
+    ]
+
+
+def _arm_row(summary: ArmSummary, decimals: int) -> list[str]:
+    arm, interval = summary.arm, summary.interval
+    mean, ends = ("-", "-") if interval is None else (fixed(interval.point, decimals), _ends(interval, decimals))
+    cost = summary.network_evaluations_per_env_step
+    return [
+        arm.label, mean, ends, str(len(arm.runs)), str(arm.num_failed), fixed(cost, 0), f"{arm.tuning_env_steps:,}",
+    ]  # fmt: skip
+
+
+def _difference_row(comparison: Comparison, difference: Difference) -> list[str]:
+    labels = {summary.arm.name: summary.arm.label for summary in comparison.baselines}
+    if difference.interval is None:
+        return [labels[difference.baseline], "-", "-", "0", "-"]
+    return [
+        labels[difference.baseline],
+        fixed(difference.interval.point, comparison.decimals, signed=True),
+        _ends(difference.interval, comparison.decimals, signed=True),
+        str(difference.num_pairs),
+        percent(difference.probability),
+    ]
+
+
+def _ends(interval: Interval, decimals: int, *, signed: bool = False) -> str:
+    return f"{fixed(interval.low, decimals, signed=signed)} to {fixed(interval.high, decimals, signed=signed)}"
+
+
+def _schedule_table(tables: StudyTables) -> Html:
+    best = incumbent(tables)
+    if best is None:
+        return Html("")
+    pieces = schedule_of(tables, best).pieces
+    header = ["winning schedule", "default", *(f"episodes {p.start + 1 if p.start else 0} to {p.stop}" for p in pieces)]
+    default = tables.space.default
+    rows = (
+        [name, sentences.value(default[name]), *(sentences.value(p.config[name]) for p in pieces)]
+        for name in tables.space.names
+        if all(name in p.config for p in pieces)
+    )
+    return table(header, rows)
+
+
+def _time_shares(timing: Timing) -> list[tuple[str, str, float]]:
+    """The agents' own time by what it went into; the devices' seconds are summed, so shares are of that sum."""
+    total = sum(timing.parts.values())
+    ordered = sorted(timing.parts.items(), key=lambda part: -part[1])
+    return [(name, f"{duration(s)}, {percent(s / total)}", s / total) for name, s in ordered if total > 0]
+
+
+def _failure_body(tables: StudyTables) -> Iterator[Html]:
+    yield paragraph(sentences.failures(counts(tables)))
+    kinds = failures(tables)
+    if kinds:
+        rows = [[status, reason or "no reason given", ", ".join(ids)] for (status, reason), ids in kinds.items()]
+        yield table(["how", "why", "segments (trial.index)"], rows, "plain")
+    warnings: Counter[str] = Counter()
+    for episodes in tables.episodes.values():
+        for episode in episodes:
+            warnings.update(episode.warnings)
+    if warnings:
+        told = [[kind, f"{times:,}"] for kind, times in sorted(warnings.items())]
+        yield table(["simulator warning", "times"], told, "plain")
+    else:
+        yield paragraph(f"The simulator gave no warning in {plural(counts(tables).num_episodes, 'episode')}.")
+
+
+def _settings(settings: Mapping[str, Any]) -> Html:
+    rows = [[key, value] for key, value in _flat(settings)]
+    return details(plural(len(rows), "setting"), table([], rows, "plain"))
+
+
+def _versions(environment: Mapping[str, Any]) -> Html:
+    return table([], [[key, str(value)] for key, value in environment.items()], "plain")
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value)

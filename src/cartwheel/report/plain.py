@@ -1,0 +1,205 @@
+"""A study as it runs, in plain text: a line per event, a JSON object per event, or nothing.
+
+What cannot be printed any more, because the reader of a pipe has gone, is dropped: a study must not fail because
+nobody watches.
+"""
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+from cartwheel.analysis.wording import duration, number, plural
+from cartwheel.records import Episode, Evaluation, Event, Report, Segment
+from cartwheel.report.progress import Progress, is_copy
+from cartwheel.store.reading import KeptEvaluation
+
+COMPILING = "compiling"
+"""Executors say so, in their first word, when a program compiles."""
+
+
+class QuietView:
+    """Says nothing."""
+
+    def __enter__(self) -> "QuietView":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def on_begin(self, past: Sequence[Event]) -> None:
+        pass
+
+    def on_issued(self, segment: Segment) -> None:
+        pass
+
+    def on_episode(self, item: Segment | Evaluation, episode: Episode) -> None:
+        pass
+
+    def on_report(self, report: Report) -> None:
+        pass
+
+    def on_evaluation(self, result: KeptEvaluation) -> None:
+        pass
+
+    def on_message(self, message: str) -> None:
+        pass
+
+
+class JsonView:
+    """One JSON object per line and event, for programs. A number that is not finite is null."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._print = Printer(stream)
+
+    def __enter__(self) -> "JsonView":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def on_begin(self, past: Sequence[Event]) -> None:
+        self._tell("begin", num_past_events=len(past))
+
+    def on_issued(self, segment: Segment) -> None:
+        about = {"trial": segment.trial, "start": segment.start, "stop": segment.stop, "config": dict(segment.config)}
+        self._tell("issued", segment=segment.id, origin=segment.origin, parent=segment.parent, **about)
+
+    def on_episode(self, item: Segment | Evaluation, episode: Episode) -> None:
+        kind, segment = ("episode", item.id) if isinstance(item, Segment) else ("evaluation_episode", item.segment)
+        self._tell(kind, segment=segment, index=episode.index, **{"return": episode.return_}, length=episode.length)
+
+    def on_report(self, report: Report) -> None:
+        self._tell("report", segment=report.segment, status=report.status, reason=report.reason, wall_s=report.wall_s)
+
+    def on_evaluation(self, result: KeptEvaluation) -> None:
+        segment, returns = result.evaluation.segment, list(result.returns)
+        self._tell("evaluation", segment=segment, status=result.status, returns=returns, reason=result.reason)
+
+    def on_message(self, message: str) -> None:
+        self._tell("message", message=message)
+
+    def _tell(self, kind: str, **about: Any) -> None:
+        self._print(json.dumps(_finite({"event": kind, **about})))
+
+
+class LineView:
+    """One plain line per event, for logs."""
+
+    def __init__(
+        self, progress: Progress, noun: str, stream: TextIO, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._progress, self._noun, self._print, self._clock = progress, noun, Printer(stream), clock
+
+    def __enter__(self) -> "LineView":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def on_begin(self, past: Sequence[Event]) -> None:
+        self._progress.begin(past, self._clock())
+        if past:
+            self._print(f"resuming after {plural(self._progress.num_episodes, 'episode')}")
+
+    def on_issued(self, segment: Segment) -> None:
+        self._progress.issue(segment)
+        if is_copy(segment):
+            self._print(
+                f"{self._noun} {segment.trial} {origin_text(segment, self._noun)} after episode {segment.start}"
+            )
+
+    def on_episode(self, item: Segment | Evaluation, episode: Episode) -> None:
+        if isinstance(item, Evaluation):
+            self._print(f"validation of segment {item.segment}: return {number(episode.return_)}")
+            return
+        self._progress.add_episode(item, episode, self._clock())
+        kind = "random episode" if episode.is_random else f"episode {episode.index}"
+        self._print(f"{self._noun} {item.trial} {kind}: return {number(episode.return_)} ({self._summary()})")
+
+    def on_report(self, report: Report) -> None:
+        self._progress.add_report(report)
+        if report.status != "done":
+            self._print(failure_text(report))
+
+    def on_evaluation(self, result: KeptEvaluation) -> None:
+        self._print(evaluation_text(result))
+
+    def on_message(self, message: str) -> None:
+        self._print(message_text(message))
+
+    def _summary(self) -> str:
+        return ", ".join(so_far(self._progress, self._noun, self._clock()))
+
+
+class Printer:
+    """Prints lines at once, from any thread, until nobody reads them any more."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._lock, self._is_open = stream, threading.Lock(), True
+
+    def __call__(self, line: str) -> None:
+        with self._lock:
+            if self._is_open:
+                try:
+                    print(printable(line), file=self._stream, flush=True)
+                except (OSError, ValueError):
+                    self._is_open = False
+
+
+def printable(text: str) -> str:
+    """One line without control characters: messages may quote what an environment or a file said."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def so_far(progress: Progress, noun: str, now_s: float) -> list[str]:
+    """Best, episodes done and time left: whatever is known of them."""
+    of = f" of {progress.total_episodes:,}" if progress.total_episodes is not None else ""
+    parts = [f"{progress.num_episodes:,}{of} episodes"]
+    if progress.best is not None:
+        parts.insert(0, f"best {number(progress.best.score)} by {noun} {progress.best.trial}")
+    if (eta_s := progress.eta_s(now_s)) is not None:
+        parts.append(f"{duration(eta_s)} left")
+    return parts
+
+
+def incidents(progress: Progress) -> list[str]:
+    """Copies made and segments that ended badly, as far as there are any."""
+    copies = [f"{plural(progress.num_copies, 'copy')} made"] if progress.num_copies else []
+    return copies + [f"{plural(times, 'segment')} {status}" for status, times in sorted(progress.failures.items())]
+
+
+def origin_text(segment: Segment, noun: str) -> str:
+    """Where a copy comes from."""
+    source = str(segment.parent).partition(".")[0]
+    return f"copied {noun} {source}" if segment.origin == "copy" else f"went back to {noun} {source}"
+
+
+def failure_text(report: Report) -> str:
+    """Which segment ended badly, how and why."""
+    return printable(f"segment {report.segment} {report.status}: {report.reason or 'no reason given'}")
+
+
+def evaluation_text(result: KeptEvaluation) -> str:
+    """How a validation ended."""
+    name = f"validation of segment {result.evaluation.segment}"
+    if result.status != "done":
+        return printable(f"{name} {result.status}: {result.reason or 'no reason given'}")
+    return f"{name}: mean {number(sum(result.returns) / len(result.returns))} of {len(result.returns)}"
+
+
+def message_text(message: str) -> str:
+    """A message as it is; that something compiles is explained."""
+    is_compiling = message.startswith(COMPILING)
+    return printable(f"{message} ... (first run only; later ones find it in the cache)" if is_compiling else message)
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
