@@ -7,13 +7,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cartwheel.agent import Agent
     from cartwheel.results import Study
     from cartwheel.spec import StudySpec
     from cartwheel.tuning import Running, rerun, train, tune
 
-__all__ = ["Running", "Study", "StudySpec", "rerun", "train", "tune"]
+__all__ = ["Agent", "Running", "Study", "StudySpec", "rerun", "train", "tune"]
 
 _HOMES = {
+    "Agent": "cartwheel.agent",
     "Running": "cartwheel.tuning",
     "Study": "cartwheel.results",
     "StudySpec": "cartwheel.spec",

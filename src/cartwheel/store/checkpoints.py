@@ -9,7 +9,7 @@ give equal bytes.
 import hashlib
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -99,15 +99,15 @@ class CheckpointStore:
         return data
 
     def _write_durably(self, data: bytes, path: Path) -> None:
-        descriptor, temporary = tempfile.mkstemp(suffix=TEMPORARY_SUFFIX, dir=self.folder)
+        temporary = self.folder / f"{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(temporary).rename(path)
+            temporary.rename(path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
         sync_folder(self.folder)
 

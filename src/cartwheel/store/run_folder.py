@@ -26,7 +26,8 @@ LOCK = "study.lock"
 SPEC = "study.toml"
 ENVIRONMENT = "environment.json"
 CHECKPOINTS = "checkpoints"
-OUR_NAMES = frozenset({DATABASE, DATABASE + "-journal", LOCK, SPEC, ENVIRONMENT, CHECKPOINTS})
+BEFORE_THE_STUDY = frozenset({DATABASE, DATABASE + "-journal", LOCK, ENVIRONMENT, CHECKPOINTS})
+"""What a kill may leave before a study exists. Not ``study.toml``: a lone one is the user's own, not to overwrite."""
 RECORDED_PACKAGES = ("cartwheel", "jax", "jaxlib", "numpy", "gymnasium", "mujoco", "equinox", "optax", "safetensors")
 
 
@@ -148,7 +149,7 @@ def write_text(path: Path, text: str) -> None:
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
-        strangers = {entry.name.removesuffix(".tmp") for entry in path.iterdir()} - OUR_NAMES
+        strangers = {entry.name.removesuffix(".tmp") for entry in path.iterdir()} - BEFORE_THE_STUDY
         if strangers and not (path / DATABASE).exists():
             raise ConfigError(
                 f"the folder is not empty and holds no study: {min(strangers)}", str(path), "choose another --run-dir"

@@ -1,0 +1,280 @@
+"""The command line: parses, never decides. Everything heavy is imported inside the commands."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+
+from cartwheel.errors import CartwheelError, ExitCode, UsageError
+
+app = App(
+    name="cartwheel",
+    help="Tune model-based reinforcement learning, statically and while the agent trains.",
+    help_epilogue="Any setting of a study file can be given as a dotted option: --tuner.population 8",
+    help_format="plaintext",  # markdown would cost a third of the time that `--help` takes
+    result_action="return_value",
+)
+Overrides = Annotated[
+    list[str], Parameter(name="--set", negative=(), show_default=False, help="KEY=VALUE; --KEY VALUE means the same.")
+]
+Quiet = Annotated[bool, Parameter(negative=(), show_default=False, help="Say nothing but errors.")]
+Json = Annotated[
+    bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON, one object per line.")
+]
+
+
+@app.command
+def tune(
+    study: Path | None = None,
+    /,
+    *,
+    env_id: str | None = None,
+    tuner: str | None = None,
+    episodes: int | None = None,
+    seed: int | None = None,
+    run_dir: Path | None = None,
+    max_hours: float | None = None,
+    settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Tune a population or a set of agents: start a study, or resume or extend it where it exists.
+
+    Parameters
+    ----------
+    study: Path
+        Study file (TOML). Options override it.
+    env_id: str
+        Environment, such as Pendulum-v1 or cartpole-swingup.
+    tuner: str
+        pbt or random-search.
+    episodes: int
+        Model-driven episodes of each trial; more than before extends a study.
+    seed: int
+        All randomness follows from it.
+    run_dir: Path
+        Where the study lives; default: runs/NAME.
+    max_hours: float
+        Stop resumably after this time.
+    """
+    from cartwheel import commands
+
+    options = {"env_id": env_id, "tuner.name": tuner, "num_episodes": episodes, "seed": seed}
+    spec = commands.read_spec(study, options, _overrides(settings))
+    return commands.do_tune(spec, run_dir, study, max_hours, commands.Output(quiet, as_json))
+
+
+@app.command
+def train(
+    study: Path | None = None,
+    /,
+    *,
+    env_id: str | None = None,
+    episodes: int | None = None,
+    config: Path | None = None,
+    schedule: Path | None = None,
+    seed: int | None = None,
+    run_dir: Path | None = None,
+    settings: Overrides = [],  # noqa: B006 - as above
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Train one agent, with its default hyperparameters or given ones.
+
+    Parameters
+    ----------
+    study: Path
+        Study file (TOML), for the environment and the agent.
+    env_id: str
+        Environment.
+    episodes: int
+        Model-driven episodes.
+    config: Path
+        Hyperparameter values, one per line (TOML) or as JSON.
+    schedule: Path
+        Schedule file, as `cartwheel schedule` writes it.
+    seed: int
+        All randomness follows from it.
+    run_dir: Path
+        Where the training lives; default: runs/ENV-train.
+    """
+    from cartwheel import commands
+
+    options = {"env_id": env_id, "num_episodes": episodes, "seed": seed, "engine.lanes": 1}
+    spec = commands.read_spec(study, options, _overrides(settings))
+    return commands.do_train(spec, config, schedule, run_dir, commands.Output(quiet, as_json))
+
+
+@app.command
+def evaluate(
+    path: Path | None = None,
+    /,
+    *,
+    env_id: str | None = None,
+    model: Literal["learned", "simulator"] = "learned",
+    episodes: int = 10,
+    seed: int = 0,
+    settings: Overrides = [],  # noqa: B006 - as above
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Play episodes: with the best agent of a run folder, an exported agent, or the true dynamics.
+
+    Parameters
+    ----------
+    path: Path
+        Run folder or agent folder.
+    env_id: str
+        Environment, with --model simulator.
+    model: str
+        "simulator" plans with the true dynamics instead of a learned model.
+    episodes: int
+        How many.
+    seed: int
+        Of the episodes' start states.
+    """
+    from cartwheel import commands
+
+    output = commands.Output(quiet, as_json)
+    if model == "simulator" and path is None:
+        options = {"env_id": env_id, "num_episodes": 1, "seed": seed}
+        return commands.do_evaluate_simulator(commands.read_spec(None, options, _overrides(settings)), episodes, output)
+    if model == "simulator" or path is None or env_id is not None or settings:
+        raise UsageError(
+            "give either a folder, or --env-id with --model simulator", "command line", "see cartwheel evaluate --help"
+        )
+    return commands.do_evaluate(path, episodes, seed, output)
+
+
+@app.command
+def export(run_dir: Path, /, *, out: Path, quiet: Quiet = False, as_json: Json = False) -> int:
+    """Write the best agent into a folder that cartwheel.Agent.load reads.
+
+    Parameters
+    ----------
+    run_dir: Path
+        Run folder.
+    out: Path
+        The new folder.
+    """
+    from cartwheel import commands
+
+    return commands.do_export(run_dir, out, commands.Output(quiet, as_json))
+
+
+@app.command
+def status(run_dir: Path, /, *, as_json: Json = False) -> int:
+    """Say how far a study is; it may be running.
+
+    Parameters
+    ----------
+    run_dir: Path
+        Run folder.
+    """
+    from cartwheel import commands
+
+    return commands.do_status(run_dir, commands.Output(is_json=as_json))
+
+
+@app.command
+def report(run_dir: Path, /, *, quiet: Quiet = False, as_json: Json = False) -> int:
+    """Write report.html and its figures into the run folder.
+
+    Parameters
+    ----------
+    run_dir: Path
+        Run folder.
+    """
+    from cartwheel import commands
+
+    return commands.do_report(run_dir, commands.Output(quiet, as_json))
+
+
+@app.command
+def schedule(run_dir: Path, /, *, out: Path | None = None, quiet: Quiet = False) -> int:
+    """Print the best agent's hyperparameters over episodes, or write them into a file.
+
+    Parameters
+    ----------
+    run_dir: Path
+        Run folder.
+    out: Path
+        File for `cartwheel train --schedule` and `cartwheel rerun --schedule`.
+    """
+    from cartwheel import commands
+
+    return commands.do_schedule(run_dir, out, commands.Output(quiet))
+
+
+@app.command
+def rerun(
+    run_dir: Path,
+    /,
+    *,
+    schedule: Path | None = None,
+    name: str = "found",
+    seeds: int = 5,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Train anew on fresh test seeds under the found schedule, and evaluate.
+
+    Parameters
+    ----------
+    run_dir: Path
+        Run folder.
+    schedule: Path
+        Another schedule file.
+    name: str
+        The results go to reruns/NAME of the run folder.
+    seeds: int
+        How many; more than before adds to them.
+    """
+    from cartwheel import commands
+
+    return commands.do_rerun(run_dir, schedule, name, seeds, commands.Output(quiet, as_json))
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The program ``cartwheel``: every error that the user can act on is one line, and an exit code."""
+    try:
+        tokens = with_dotted_options(sys.argv[1:] if arguments is None else arguments)
+        code = app(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        code = _fail(" ".join(str(error).split()), ExitCode.USAGE)
+    except CartwheelError as error:
+        code = _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        code = _fail("interrupted", ExitCode.INTERRUPTED)
+    raise SystemExit(0 if code is None else int(code))
+
+
+def with_dotted_options(tokens: Sequence[str]) -> list[str]:
+    """``--a.b VALUE`` and ``--a.b=VALUE`` as ``--set=a.b=VALUE``; everything else as it is."""
+    turned: list[str] = []
+    rest = iter(tokens)
+    for token in rest:
+        name, has_value, value = token.partition("=")
+        if not name.startswith("--") or "." not in name:
+            turned.append(token)
+            continue
+        value = value if has_value else next(rest, "")
+        if not value:
+            raise UsageError(f"no value for {name}", "command line", f"give {name} VALUE")
+        turned.append(f"--set={name[2:].replace('-', '_')}={value}")
+    return turned
+
+
+def _overrides(settings: Sequence[str]) -> dict[str, str]:
+    pairs = [setting.partition("=") for setting in settings]
+    for key, equals, _ in pairs:
+        if not key or not equals:
+            raise UsageError(f"not KEY=VALUE: {key!r}", "--set", "give for example --set tuner.population=8")
+    return {key: value for key, _, value in pairs}
+
+
+def _fail(message: str, code: ExitCode) -> ExitCode:
+    print(f"cartwheel: error: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,263 @@
+"""What the commands do: from options to a run, and from a run to what is printed and returned to the shell."""
+
+import contextlib
+import json
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cartwheel.analysis.load import load_tables
+from cartwheel.analysis.tables import counts, trial_noun
+from cartwheel.backend import Backend, InlineBackend
+from cartwheel.errors import ConfigError, ExitCode, StorageError, UsageError
+from cartwheel.playing import export_best, play_best, play_exported, play_simulator
+from cartwheel.records import Config, Episode
+from cartwheel.report.live import make_view
+from cartwheel.reruns import cut
+from cartwheel.results import Study
+from cartwheel.schedule import Piece, Schedule
+from cartwheel.spec import StudySpec, load_spec, parse_spec
+from cartwheel.stopping import StopSignal
+from cartwheel.store.owner import read_owner
+from cartwheel.store.run_folder import DATABASE, LOCK, RunFolder, write_text
+from cartwheel.toml_text import toml_value
+from cartwheel.tuning import Running, default_run_dir, rerun, train, tune
+
+MAX_CONFIG_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Output:
+    """How much to say, and how; and what runs agents."""
+
+    is_quiet: bool = False
+    is_json: bool = False
+    backend: Backend = field(default_factory=InlineBackend)
+
+    def say(self, text: str, **about: Any) -> None:
+        """A closing line for people, or its facts as one JSON object for programs."""
+        if self.is_json:
+            print(json.dumps(about, default=str))
+        elif not self.is_quiet:
+            print(text)
+
+
+def read_spec(study: Path | None, options: Mapping[str, Any], overrides: Mapping[str, str]) -> StudySpec:
+    """The study of a file, or of options alone. ``options`` are typed and by dotted key; None is not given."""
+    given = {key: toml_value(value) for key, value in options.items() if value is not None}
+    clash = given.keys() & overrides.keys()
+    if clash:
+        raise UsageError(f"given twice: {min(clash)}", "command line", "leave one out")
+    if study is not None:
+        return load_spec(study, {**overrides, **given})
+    return parse_spec({}, {**overrides, **given})
+
+
+def do_tune(
+    spec: StudySpec, run_dir: Path | None, study: Path | None, max_hours: float | None, output: Output
+) -> ExitCode:
+    """Tune, resume or extend, showing how it goes."""
+    named = Path("runs") / study.stem if study is not None else default_run_dir(spec)
+    path = run_dir or named
+    noun = "member" if spec.tuner.name.startswith("pbt") else "trial"
+    with StopSignal() as stop, _view(noun, _expected_episodes(spec), output) as view:
+        result = tune(spec, path, Running((view,), stop, max_hours, output.backend))
+    return _conclude(result, "tune", stop, output)
+
+
+def do_train(
+    spec: StudySpec, config: Path | None, schedule: Path | None, run_dir: Path | None, output: Output
+) -> ExitCode:
+    """Train one agent under given hyperparameters, by default the agent's own."""
+    if config is not None and schedule is not None:
+        raise UsageError("both a config and a schedule", "--config, --schedule", "give one of them")
+    followed = _whole_schedule(spec, config, schedule)
+    with StopSignal() as stop, _view("trial", spec.num_episodes + 1, output) as view:
+        result = train(spec, followed, run_dir, Running((view,), stop, None, output.backend))
+    return _conclude(result, "train", stop, output)
+
+
+def do_rerun(run_dir: Path, schedule: Path | None, name: str, num_seeds: int, output: Output) -> ExitCode:
+    """Train anew on test seeds under a schedule, by default the study's best."""
+    if num_seeds < 1:
+        raise UsageError(f"{num_seeds} seeds", "--seeds", "give at least 1")
+    followed = Study(run_dir).schedule() if schedule is None else read_schedule(schedule)
+    total = num_seeds * (followed.num_episodes + 1)
+    with StopSignal() as stop, _view("trial", total, output) as view:
+        running = Running((view,), stop, None, output.backend)
+        result = rerun(run_dir, followed, name=name, num_seeds=num_seeds, running=running)
+    return _conclude(result, "rerun", stop, output)
+
+
+def do_evaluate(path: Path, num_episodes: int, seed: int, output: Output) -> ExitCode:
+    """Play episodes with a study's best agent, or with an exported one."""
+    with StopSignal() as stop:
+        if (path / DATABASE).is_file():
+            episodes: Sequence[Episode] = play_best(path, num_episodes, seed, output.backend, stop)
+        else:
+            episodes = play_exported(path, num_episodes, seed)
+    _show_returns(episodes, output)
+    return stop.exit_code if len(episodes) < num_episodes else ExitCode.DONE
+
+
+def do_evaluate_simulator(spec: StudySpec, num_episodes: int, output: Output) -> ExitCode:
+    """Play episodes with the true dynamics in the place of the model."""
+    _show_returns(play_simulator(spec, num_episodes), output)
+    return ExitCode.DONE
+
+
+def do_export(run_dir: Path, out: Path, output: Output) -> ExitCode:
+    """Write the best agent into a folder of its own."""
+    path = export_best(run_dir, out)
+    output.say(f"exported to {path}; cartwheel.Agent.load({str(path)!r}) loads it", path=path)
+    return ExitCode.DONE
+
+
+def do_status(run_dir: Path, output: Output) -> ExitCode:
+    """Say how far a study is, without disturbing it."""
+    facts = _facts(Study(run_dir))
+    width = max(map(len, facts))
+    text = "\n".join(f"{name.replace('_', ' '):{width}}  {value}" for name, value in facts.items() if value is not None)
+    output.say(text, **facts)
+    return ExitCode.DONE
+
+
+def do_report(run_dir: Path, output: Output) -> ExitCode:
+    """Write ``report.html`` and its figures into the run folder."""
+    from cartwheel.report.page import write_report
+
+    try:
+        page = write_report(run_dir, load_tables(run_dir))
+    except OSError as error:
+        raise StorageError(f"cannot write the report: {error.strerror}", str(run_dir), "check the folder") from error
+    output.say(f"report: {page}", report=page)
+    return ExitCode.DONE
+
+
+def do_schedule(run_dir: Path, out: Path | None, output: Output) -> ExitCode:
+    """Print the schedule of the best agent, or write it into a file that ``train`` and ``rerun`` take."""
+    text = Study(run_dir).schedule().to_text()
+    if out is None:
+        print(text, end="")
+    else:
+        write_text(out, text)
+        output.say(f"schedule: {out}; train under it with `cartwheel train --schedule {out}`", schedule=out)
+    return ExitCode.DONE
+
+
+def read_schedule(path: Path) -> Schedule:
+    """The schedule of a file. Raises ConfigError."""
+    try:
+        return Schedule.from_text(_text(path))
+    except ValueError as error:
+        raise ConfigError(str(error), str(path), "write one with `cartwheel schedule RUN_DIR --out FILE`") from error
+
+
+def read_config(path: Path) -> Config:
+    """Hyperparameter values by name, from TOML or JSON. Raises ConfigError."""
+    try:
+        text = _text(path)
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        if not isinstance(values, dict) or not all(isinstance(v, bool | int | float | str) for v in values.values()):
+            raise ValueError("not a table of hyperparameter values")
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"not a config: {error}", str(path), "give lines such as `learning_rate = 1e-3`") from error
+    return values
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_CONFIG_BYTES).decode()
+    except OSError as error:
+        raise ConfigError(f"cannot read: {error.strerror}", str(path), "check the name") from error
+
+
+def _whole_schedule(spec: StudySpec, config: Path | None, schedule: Path | None) -> Schedule:
+    if schedule is None:
+        return Schedule((Piece(0, spec.num_episodes, {} if config is None else read_config(config)),))
+    try:
+        return cut(read_schedule(schedule), spec.num_episodes)
+    except ValueError as error:
+        raise ConfigError(str(error), str(schedule), "give fewer --episodes") from error
+
+
+def _view(noun: str, total_episodes: int | None, output: Output) -> Any:
+    return make_view(total_episodes=total_episodes, noun=noun, is_quiet=output.is_quiet, is_json=output.is_json)
+
+
+def _expected_episodes(spec: StudySpec) -> int | None:
+    """Episodes of the whole study, random ones included, where every trial runs to its end."""
+    from cartwheel.tuners.registry import tuner_settings
+
+    with contextlib.suppress(ValueError):
+        settings = tuner_settings(spec.tuner.name, spec.tuner.settings)
+        num_trials = getattr(settings, "population", None) or getattr(settings, "num_trials", None)
+        return None if num_trials is None else num_trials * (spec.num_episodes + 1)
+    return None
+
+
+def _conclude(study: Study, command: str, stop: StopSignal, output: Output) -> ExitCode:
+    """Say how it ended and what to do next; what the shell is told."""
+    facts = _facts(study)
+    if not study.is_done:
+        text = f"stopped; the same command goes on where it stood ({facts['episodes']} episodes are safe)"
+        output.say(text, command=command, **facts)
+        return stop.exit_code
+    best = "" if facts["best_segment"] is None else f"; best segment {facts['best_segment']}, {_best_text(facts)}"
+    next_step = f"cartwheel report {study.run_dir}"
+    failed = f"; {study.num_failed} segments failed" if study.num_failed else ""
+    output.say(f"done in {study.run_dir}{best}{failed}; next: {next_step}", command=command, **facts)
+    return ExitCode.FAILED_TRIALS if study.num_failed else ExitCode.DONE
+
+
+def _best_text(facts: Mapping[str, Any]) -> str:
+    mean = facts["best_validation_mean"]
+    return f"score {facts['best_score']:.6g}" + ("" if mean is None else f", validation mean {mean:.6g}")
+
+
+def _facts(study: Study) -> dict[str, Any]:
+    """A study in numbers, for people and programs."""
+    tables, counted = study.tables, counts(study.tables)
+    best = None
+    with contextlib.suppress(UsageError):
+        best = study.best
+    return {
+        "run_dir": str(study.run_dir),
+        "state": "done" if study.is_done else _activity(study.run_dir),
+        "env_id": tables.meta["env_id"],
+        "tuner": tables.meta["tuner"],
+        f"{trial_noun(tables)}s": counted.num_trials,
+        "episodes": counted.num_episodes,
+        "env_steps": counted.env_steps,
+        "validation_env_steps": counted.evaluation_env_steps,
+        "segments_done": counted.num_segments_done,
+        "segments_unfinished": counted.num_unfinished,
+        "segments_failed": counted.num_failed,
+        "segments_diverged": counted.num_diverged,
+        "copies": counted.num_copies,
+        "best_segment": None if best is None else best.segment,
+        "best_score": None if best is None else best.score,
+        "best_validation_mean": None if best is None else best.validation_mean,
+        "wall_s": round(tables.timing.wall_s, 3),
+        "own_share": round(tables.timing.own_share, 5),
+    }
+
+
+def _activity(run_dir: Path) -> str:
+    """Whether somebody runs the study now."""
+    try:
+        RunFolder.to_write(run_dir).close()
+    except StorageError:
+        return f"run by {read_owner(run_dir / LOCK)}"
+    return "stopped, resumable"
+
+
+def _show_returns(episodes: Sequence[Episode], output: Output) -> None:
+    returns = [episode.return_ for episode in episodes]
+    mean = sum(returns) / len(returns) if returns else math.nan
+    lines = [f"episode {e.index}: return {e.return_:.6g} in {e.length} steps" for e in episodes]
+    output.say("\n".join([*lines, f"mean of {len(returns)}: {mean:.6g}"]), returns=returns, mean=mean)

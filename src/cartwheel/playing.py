@@ -1,0 +1,75 @@
+"""Playing episodes without learning: with a study's best agent, an exported one, or the true dynamics."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cartwheel.backend import Backend, agent_setup
+from cartwheel.errors import ConfigError, StorageError
+from cartwheel.executors.work import EpisodeDone, ItemDone, StartFrom, Work
+from cartwheel.records import Episode, Evaluation
+from cartwheel.results import Study
+from cartwheel.spec import StudySpec
+from cartwheel.store.run_folder import RunFolder
+from cartwheel.study import POLL_S
+from cartwheel.tuning import StopCheck, corners, spec_of
+
+
+def play_best(
+    run_dir: Path, num_episodes: int, seed: int, backend: Backend, should_stop: StopCheck = lambda: False
+) -> list[Episode]:
+    """Episodes of a study's best agent, under the names ("evaluation", seed); fewer if stopped.
+
+    Nothing is written, so the study may run meanwhile. Raises StorageError if the agent cannot be loaded or played.
+    """
+    best = Study(run_dir).best
+    start = StartFrom(best.checkpoint, best.checkpoint, best.checkpoint, best.checkpoint)
+    evaluation = Evaluation(best.segment, seed, num_episodes)
+    work = Work(evaluation, best.config, ("evaluation", seed), start, 0)
+    with RunFolder.to_read(run_dir) as folder:
+        spec, checkpoints = spec_of(folder), folder.checkpoints
+    executor = backend.make(spec, [*corners(spec), best.config], checkpoints, lambda _: None)
+    played: list[Episode] = []
+    try:
+        executor.submit(work)
+        while not should_stop():
+            for outcome in executor.next_outcomes(POLL_S):
+                match outcome:
+                    case EpisodeDone(episode=episode):
+                        played.append(episode)
+                    case ItemDone(status="done"):
+                        return played
+                    case ItemDone(reason=reason):
+                        raise StorageError(f"the agent cannot be played: {reason}", str(run_dir), "")
+    finally:
+        executor.close()
+    return played
+
+
+def play_simulator(spec: StudySpec, num_episodes: int) -> Sequence[Episode]:
+    """Episodes of the planner with the true dynamics in the model's place. Raises ConfigError if they are unknown."""
+    from cartwheel.ceiling import play_true_dynamics
+
+    setup = agent_setup(spec, corners(spec))
+    try:
+        return play_true_dynamics(setup, {}, ("simulator", spec.seed), num_episodes)
+    except ValueError as error:
+        raise ConfigError(str(error), "env_id", "leave out --model simulator") from error
+
+
+def play_exported(agent_dir: Path, num_episodes: int, seed: int) -> Sequence[Episode]:
+    """Episodes of an exported agent, under the names ("evaluation", seed). Raises StorageError if it is damaged."""
+    from cartwheel.agent import Agent
+
+    return Agent.load(agent_dir).play(num_episodes, ("evaluation", seed))
+
+
+def export_best(run_dir: Path, out: Path) -> Path:
+    """Write a study's best agent into a folder of its own, for ``Agent.load``; the folder's path."""
+    from cartwheel.agent import export_agent
+
+    best = Study(run_dir).best
+    with RunFolder.to_read(run_dir) as folder:
+        spec, checkpoints = spec_of(folder), folder.checkpoints
+    setup = agent_setup(spec, [*corners(spec), best.config])
+    arrays, _ = checkpoints.read(best.checkpoint)
+    return export_agent(setup, best.config, arrays, out)
