@@ -141,7 +141,8 @@ def test_the_cost_of_every_arm_is_told_and_that_horizon_buys_it() -> None:
 def test_the_ceiling_says_what_it_rests_on() -> None:
     assert ceiling_sentence(CEILING) == (
         "With the true dynamics in place of the learned model, the same planner under the default config returns 176.4 "
-        "(mean of 10 episodes): the gap up to it is the model's."
+        "(mean of 10 episodes): what agents under the default config lack of that is the model's; "
+        "other configs have ceilings of their own."
     )
 
 

@@ -9,7 +9,6 @@ import pytest
 from cartwheel.analysis.load import load_arm, load_tables
 from cartwheel.analysis.tables import counts, curves_of_trials, incumbent, ranking, segment_score, validation_means
 from cartwheel.errors import StorageError
-from cartwheel.executors.work import ItemDone
 from cartwheel.records import Evaluation
 from cartwheel.store.run_folder import ENVIRONMENT, RunFolder
 from cartwheel.tuning import RERUNS, Running, rerun, tune
@@ -58,7 +57,7 @@ def test_an_evaluation_that_failed_ranks_worst(run_dir: Path) -> None:
     another = Evaluation(best, 99, 1)
     with RunFolder.to_write(run_dir) as folder, folder.commit() as writer:
         writer.add_evaluation(another)
-        writer.end_evaluation(another, ItemDone(another, "failed", "broken", 0.0))
+        writer.end_evaluation(another, "failed", 0.0, "broken")
     tables = load_tables(run_dir)
     assert validation_means(tables)[best] == -math.inf
     assert incumbent(tables) != best

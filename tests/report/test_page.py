@@ -144,7 +144,8 @@ def test_a_study_of_a_single_episode_gets_a_page() -> None:
     text = Outline(render_page(tables)).text
     assert "No member went on from another's checkpoint." in text
     assert "No segment failed; 1 ended well." in text
-    assert "found by this one study, that of member 0, scored" in text
+    assert "found by this one study, that of member 0, scored 51.45 (its only scored episode)" in text
+    assert "member 1" in text
 
 
 def test_hostile_names_come_out_as_text() -> None:

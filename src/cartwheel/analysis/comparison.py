@@ -175,11 +175,11 @@ def compute_sentence(comparison: Comparison) -> str:
 
 
 def ceiling_sentence(ceiling: Ceiling) -> str:
-    """What the ceiling is and how many episodes it rests on."""
+    """What the ceiling is, how many episodes it rests on, and what it is a ceiling of."""
     return (
-        "With the true dynamics in place of the learned model, the same planner "
-        f"under {ceiling.under} returns {number(ceiling.mean)} "
-        f"(mean of {plural(ceiling.num_episodes, 'episode')}): the gap up to it is the model's."
+        f"With the true dynamics in place of the learned model, the same planner under {ceiling.under} returns "
+        f"{number(ceiling.mean)} (mean of {plural(ceiling.num_episodes, 'episode')}): what agents under "
+        f"{ceiling.under} lack of that is the model's; other configs have ceilings of their own."
     )
 
 

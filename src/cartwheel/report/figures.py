@@ -51,6 +51,9 @@ from cartwheel.space import Choice, Int, Parameter
 ARM_COLOURS = (MUTED, ORANGE, BLUE)
 """Baselines first; the last arm, the found one, is always blue."""
 
+CROWD = 40
+"""More episodes lose their markers, more copies become fine lines: what is many must not hide what matters."""
+
 
 def learning_curves(tables: StudyTables, ceiling: float | None = None, layout: Layout = WIDE) -> Figure:
     """Returns over episodes: every trial thin, the incumbent's lineage bold, the true-dynamics ceiling dashed."""
@@ -59,7 +62,8 @@ def learning_curves(tables: StudyTables, ceiling: float | None = None, layout: L
         figure = new_figure(layout, 3.9 if layout is WIDE else 3.1)
         axes = figure.add_subplot()
         for curve in curves_of_trials(tables):
-            axes.plot(curve.episodes, curve.returns, color=FAINT, linewidth=1, marker=".", markersize=2.5)
+            marker = "." if len(curve.episodes) <= CROWD else ""
+            axes.plot(curve.episodes, curve.returns, color=FAINT, linewidth=1, marker=marker, markersize=2.5)
         for copy in copies(tables):
             _draw_handover(axes, tables, copy)
         if best is not None:
@@ -89,8 +93,9 @@ def lineages(tables: StudyTables, layout: Layout = WIDE) -> Figure:
                 colour = BLUE if segment.id in path else FAINT if segment.id in alive else HAIR
                 _bar(axes, rows[segment.trial], ran[0].index, ran[-1].index, colour)
             _draw_failure(axes, tables, segment.id, rows[segment.trial])
-        for copy in copies(tables):
-            _draw_copy(axes, copy, rows, is_on_path=copy.segment in path)
+        happened = copies(tables)
+        for copy in happened:
+            _draw_copy(axes, copy, rows, is_on_path=copy.segment in path, is_crowded=len(happened) > CROWD)
         axes.set_yticks(range(len(trials)), [str(trial) for trial in trials])
         axes.set_ylim(len(trials) - 0.4, -0.6)
         axes.spines["left"].set_visible(False)
@@ -192,15 +197,17 @@ def _draw_failure(axes: Axes, tables: StudyTables, segment: SegmentId, row: int)
         axes.plot([x], [row], "x", color=VERMILLION, markersize=6, markeredgewidth=1.8, zorder=5)
 
 
-def _draw_copy(axes: Axes, copy: Copy, rows: dict[int, int], *, is_on_path: bool) -> None:
+def _draw_copy(axes: Axes, copy: Copy, rows: dict[int, int], *, is_on_path: bool, is_crowded: bool) -> None:
     x, start, end = copy.source_episode + 0.5, rows[copy.from_trial], rows[copy.to_trial]
-    colour, width, order = (BLUE, 1.6, 4) if is_on_path else (MUTED, 0.8, 3)
-    axes.plot([x], [start], "o", color=colour, markersize=2.2 + width, zorder=order)
+    colour, width, order = (FAINT, 0.5, 1) if is_crowded else (MUTED, 0.8, 3)
+    if is_on_path:
+        colour, width, order = BLUE, 1.6, 4
+    axes.plot([x], [start], "o", color=colour, markersize=1 + 1.7 * width, zorder=order)
     arrow = FancyArrowPatch(
         (x, start),
         (x, end),
         arrowstyle="-|>",
-        mutation_scale=8,
+        mutation_scale=5 + 4 * width,
         shrinkA=0,
         shrinkB=0,
         connectionstyle="arc3,rad=0.12",

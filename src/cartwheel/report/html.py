@@ -55,8 +55,3 @@ def bars(shares: Iterable[tuple[str, str, float]]) -> Html:
         for name, amount, share in shares
     )
     return Html(f'<div class="bars">\n{rows}\n</div>')
-
-
-def details(summary: str, body: Html) -> Html:
-    """What only some readers want, folded."""
-    return Html(f"<details><summary>{text(summary)}</summary>\n{body}\n</details>")

@@ -28,7 +28,7 @@ from cartwheel.analysis.tables import (
 from cartwheel.analysis.wording import compact, duration, fixed, number, percent, plural
 from cartwheel.records import Config
 from cartwheel.report import figures, sentences
-from cartwheel.report.html import Html, bars, details, joined, paragraph, section, table, text, tiles
+from cartwheel.report.html import Html, bars, joined, paragraph, section, table, text, tiles
 from cartwheel.report.style import NARROW, WIDE, Layout, inline_svg, to_svg
 
 PAGE = "report.html"
@@ -108,7 +108,8 @@ def _sections(tables: StudyTables, comparison: Comparison | None, drawings: Mapp
             yield section(title, [paragraph(sentence), _figure(name, drawings[name], sentence), *extra])
     yield section("Where the time went", [paragraph(sentences.time(tables.timing)), bars(_time_shares(tables.timing))])
     yield section("What went wrong", _failure_body(tables))
-    yield section("Settings and versions", [_settings(tables.settings), _versions(tables.environment)])
+    yield section("Settings", [table([], _flat(tables.settings), "plain")])
+    yield section("Versions and platform", [table([], _flat(tables.environment), "plain")])
 
 
 def _figure(name: str, draw: Draw, sentence: str) -> Html:
@@ -133,7 +134,7 @@ def _key_numbers(tables: StudyTables, per_env_step: Callable[[Config], float] | 
     count = counts(tables)
     if incumbent(tables) is not None:
         yield number(incumbent_score(tables)), "incumbent's score in training"
-    yield f"{count.num_trials}", f"{trial_noun(tables)}s"
+    yield _tile(count.num_trials, trial_noun(tables))
     yield f"{count.num_episodes:,}", f"episodes finished, {count.num_random_episodes:,} of them random"
     yield f"{count.env_steps + count.evaluation_env_steps:,}", _env_steps_label(count.evaluation_env_steps)
     yield f"{count.num_copies + count.num_backtracks:,}", "copies"
@@ -141,6 +142,11 @@ def _key_numbers(tables: StudyTables, per_env_step: Callable[[Config], float] | 
         yield compact(float(f"{network_evaluations(tables, per_env_step):.3g}")), "network evaluations for planning"
     yield f"{count.num_failed + count.num_diverged}", "segments failed or diverged"
     yield duration(tables.timing.wall_s), "wall time"
+
+
+def _tile(count: int, noun: str) -> tuple[str, str]:
+    amount, label = plural(count, noun).split(" ")
+    return amount, label
 
 
 def _env_steps_label(validation_steps: int) -> str:
@@ -225,15 +231,6 @@ def _failure_body(tables: StudyTables) -> Iterator[Html]:
         yield table(["simulator warning", "times"], told, "plain")
     else:
         yield paragraph(f"The simulator gave no warning in {plural(counts(tables).num_episodes, 'episode')}.")
-
-
-def _settings(settings: Mapping[str, Any]) -> Html:
-    rows = [[key, value] for key, value in _flat(settings)]
-    return details(plural(len(rows), "setting"), table([], rows, "plain"))
-
-
-def _versions(environment: Mapping[str, Any]) -> Html:
-    return table([], [[key, str(value)] for key, value in environment.items()], "plain")
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -52,8 +52,8 @@ def learning_curves(tables: StudyTables, ceiling: float | None) -> str:
     text = f"The incumbent, {noun} {tables.segments[best].trial} (blue, along its lineage), {_score(tables)}."
     if len(scores) > 1:
         text += (
-            f" The newest scores of all {plural(len(scores), noun)} that have a finite one "
-            f"range from {number(min(scores))} to {number(max(scores))}."
+            f" The newest finite scores of {plural(len(scores), noun)} range "
+            f"from {number(min(scores))} to {number(max(scores))}."
         )
     if ceiling is not None and math.isfinite(incumbent_score(tables)):
         text += (
@@ -141,7 +141,9 @@ def _score(tables: StudyTables) -> str:
     """What the incumbent scored in training and, if it was played, in validation."""
     best = incumbent(tables)
     assert best is not None
-    text = f"scored {number(incumbent_score(tables))} (mean of its last {SCORE_WINDOW_EPISODES} training episodes)"
+    num_scored = min(SCORE_WINDOW_EPISODES, tables.segments[best].stop)
+    window = f"mean of its last {num_scored} training episodes" if num_scored > 1 else "its only scored episode"
+    text = f"scored {number(incumbent_score(tables))} ({window})"
     if best in validation_means(tables):
         played = sum(len(result.returns) for result in tables.evaluations if result.segment == best)
         text += f" and {number(validation_means(tables)[best])} in {plural(played, 'validation episode')}"
