@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, StartFrom, StoredFile, Work
-from cartwheel.records import CheckpointId, Config, Episode, Evaluation, Segment, SegmentId
+from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, StartFrom, Work
+from cartwheel.records import CheckpointId, Config, Episode, Evaluation, Segment, SegmentId, StoredFile
 from cartwheel.seeds import numpy_rng
 from cartwheel.spec import StudySpec
 from cartwheel.store.checkpoints import CheckpointStore

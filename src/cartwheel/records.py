@@ -135,6 +135,14 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A content-addressed file in the checkpoint folder: SHA-256 and size."""
+
+    digest: CheckpointId
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Play ``num_episodes`` with a checkpoint: no learning, no buffer, a seed family of its own."""
 

@@ -82,7 +82,7 @@ class SpaceSpec(_Table):
 class EngineSpec(_Table):
     """How agents are computed. Bits depend on the number of lanes, so it belongs to the study."""
 
-    lanes: int = Field(default=4, ge=1, le=64)
+    lanes: int = Field(default=1, ge=1, le=64)
 
 
 class ValidationSpec(_Table):

@@ -154,7 +154,7 @@ class StudyLoop:
                     case EpisodeDone():
                         self._add_episode(writer, outcome)
                     case ItemDone(item=Evaluation() as evaluation):
-                        writer.end_evaluation(evaluation, outcome)
+                        writer.end_evaluation(evaluation, outcome.status, outcome.wall_s, outcome.reason)
                     case ItemDone(item=Segment() as segment):
                         reports.append(report := self._report(segment, outcome))
                         writer.add_report(report)

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from cartwheel.errors import AlreadyOwned, ConfigError, StorageError
-from cartwheel.executors.work import ItemDone, StoredFile
-from cartwheel.records import CheckpointId, Episode, Evaluation, Issued, Report, Reported, Segment, Sources
+from cartwheel.records import CheckpointId, Episode, Evaluation, Issued, Report, Reported, Segment, Sources, StoredFile
 from cartwheel.store.run_folder import RunFolder
 
 FIRST = Segment(0, 0, {"learning_rate": 1e-3, "num_epochs": 5, "planner": "cem", "is_on": True}, 0, 3)
@@ -52,7 +51,7 @@ def test_records_come_back_without_loss(tmp_path: Path) -> None:
             writer.add_report(report)
             writer.add_evaluation(evaluation)
             writer.add_evaluation_episode(evaluation, Episode(0, math.nan, 3))
-            writer.end_evaluation(evaluation, ItemDone(evaluation, "diverged", "NaN", 1.0))
+            writer.end_evaluation(evaluation, "diverged", 1.0, "NaN")
     with RunFolder.to_read(tmp_path) as folder:
         read = folder.read
         assert read.segments() == [FIRST, SECOND]

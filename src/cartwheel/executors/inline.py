@@ -18,8 +18,8 @@ from cartwheel.agents.pets.agent import PetsState
 from cartwheel.agents.pets.arrays import PARTS, buffer_from_shards, part_from_arrays, shard_to_arrays, to_arrays
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult
-from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, StoredFile, Work
-from cartwheel.records import CheckpointId, Segment, Status
+from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Work
+from cartwheel.records import CheckpointId, Segment, Status, StoredFile
 from cartwheel.store.checkpoints import CheckpointStore
 
 _IDLE_POLL_S = 0.05
@@ -128,13 +128,9 @@ class InlineExecutor:
         engine: Engine | None = None
         try:
             while not self._stop.is_set():
-                work = self._next_work(wait=not lanes)
-                if work is not None and engine is None:
-                    engine = self._build(device)
-                if engine is not None and work is not None:
+                while len(lanes) < self._width and (work := self._next_work(wait=not lanes)) is not None:
+                    engine = engine or self._build(device)
                     self._begin(engine, lanes, work)
-                    while len(lanes) < self._width and (work := self._next_work(wait=False)) is not None:
-                        self._begin(engine, lanes, work)
                 if engine is not None and lanes:
                     self._advance(engine, lanes)
         except Abandoned:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from cartwheel.records import CheckpointId, Config, Episode, Evaluation, Segment, Status
+from cartwheel.records import CheckpointId, Config, Episode, Evaluation, Segment, Status, StoredFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,6 @@ class Work:
     seed: tuple[int | str, ...]
     start_from: StartFrom | None
     next_episode: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A content-addressed file in the checkpoint folder: SHA-256 and size."""
-
-    digest: CheckpointId
-    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

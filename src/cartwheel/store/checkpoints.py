@@ -20,8 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from cartwheel.errors import CorruptCheckpoint, StorageError
-from cartwheel.executors.work import StoredFile
-from cartwheel.records import CheckpointId
+from cartwheel.records import CheckpointId, StoredFile
 
 SUFFIX = ".safetensors"
 TEMPORARY_SUFFIX = ".tmp"

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from cartwheel.executors.work import StoredFile
 from cartwheel.records import (
     CheckpointId,
     Episode,
@@ -13,6 +12,7 @@ from cartwheel.records import (
     Segment,
     SegmentId,
     Status,
+    StoredFile,
     event_from_json,
 )
 from cartwheel.store.database import Database, Row

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from cartwheel.errors import StorageError
-from cartwheel.executors.work import ItemDone, StoredFile
 from cartwheel.records import (
     CheckpointId,
     Episode,
@@ -14,6 +13,8 @@ from cartwheel.records import (
     Reported,
     Segment,
     SegmentId,
+    Status,
+    StoredFile,
     event_to_json,
 )
 from cartwheel.store.checkpoints import CheckpointStore
@@ -77,10 +78,10 @@ class StudyWriter:
         sql = f"INSERT INTO evaluation_episodes (evaluation, {EPISODE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         self._database.execute(sql, (self._evaluation_id(evaluation), *episode_row(episode)))
 
-    def end_evaluation(self, evaluation: Evaluation, done: ItemDone) -> None:
+    def end_evaluation(self, evaluation: Evaluation, status: Status, wall_s: float, reason: str) -> None:
         """How an evaluation ended."""
         sql = "UPDATE evaluations SET status = ?, wall_s = ?, reason = ? WHERE id = ?"
-        self._database.execute(sql, (done.status, done.wall_s, done.reason, self._evaluation_id(evaluation)))
+        self._database.execute(sql, (status, wall_s, reason, self._evaluation_id(evaluation)))
 
     def add_session(self, pid: int, host: str) -> int:
         """A process that begins to run the study; the number of its session."""
