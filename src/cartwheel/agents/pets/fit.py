@@ -127,7 +127,8 @@ def _epoch(
         (_, loss), slope = gradient(
             progress.ensemble, data.inputs[index], data.targets[index], present, hypers.weight_decay
         )
-        direction, optimizer = optax.scale_by_adam().update(slope, progress.optimizer)
+        with jax.numpy_dtype_promotion("standard"):  # optax raises a Python float to an integer power
+            direction, optimizer = optax.scale_by_adam().update(slope, progress.optimizer)
         ensemble = jax.tree.map(lambda w, d: w - hypers.learning_rate * d, progress.ensemble, direction)
         # the loss of an epoch is the mean over its batches
         mean_loss = (progress.loss * b.astype(jnp.float32) + loss) / (b.astype(jnp.float32) + 1.0)
