@@ -6,6 +6,7 @@ networks live in one pytree whose leaves carry a leading E axis, so that one bat
     E networks   B rows   I inputs   D target dimensions   W width
 """
 
+import itertools
 from typing import NamedTuple
 
 import equinox as eqx
@@ -49,7 +50,7 @@ def init_ensemble(key: PRNGKeyArray, num_inputs: int, num_targets: int, shape: P
     """Truncated-normal weights of std 1 / (2 sqrt(fan in)) cut at two sigma, zero biases."""
     sizes = (num_inputs, *(shape.width,) * shape.num_layers, 2 * num_targets)
     weights, biases = [], []
-    for layer, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         draw = random.truncated_normal(random.fold_in(key, layer), -2.0, 2.0, (shape.num_networks, fan_in, fan_out))
         weights.append(draw.astype(jnp.float32) / (2.0 * fan_in**0.5))
         biases.append(jnp.zeros((shape.num_networks, 1, fan_out), jnp.float32))
@@ -67,13 +68,18 @@ def init_normaliser(num_inputs: int) -> Normaliser:
 
 
 def fit_normaliser(inputs: Float[Array, "N I"], num_rows: Shaped[Array, ""]) -> Normaliser:
-    """Mean and standard deviation of the first ``num_rows`` rows; two passes, because one loses digits in float32."""
+    """Mean and standard deviation of the first ``num_rows`` rows.
+
+    Sums are over distances from the first row: in float32 large offsets would cost their digits, and a constant
+    dimension would get a spread of rounding errors.
+    """
     present = (jnp.arange(inputs.shape[0]) < num_rows)[:, None]
     count = jnp.maximum(num_rows, 1).astype(jnp.float32)
-    mean = jnp.sum(jnp.where(present, inputs, 0.0), axis=0) / count
-    variance = jnp.sum(jnp.where(present, jnp.square(inputs - mean[None]), 0.0), axis=0) / count
+    distance = jnp.where(present, inputs - inputs[:1], 0.0)
+    shift = jnp.sum(distance, axis=0) / count
+    variance = jnp.sum(jnp.where(present, jnp.square(distance - shift[None]), 0.0), axis=0) / count
     std = jnp.sqrt(variance)
-    return Normaliser(mean, jnp.where(std < MIN_STD, 1.0, std))
+    return Normaliser(inputs[0] + shift, jnp.where(std < MIN_STD, 1.0, std))
 
 
 def normalise(normaliser: Normaliser, inputs: Float[Array, "*B I"]) -> Float[Array, "*B I"]:
@@ -112,7 +118,7 @@ def fit_loss(
     in the released code), plus 0.01 (sum max - sum min) of the log-variance bounds and 0.5 decay |W|^2.
     """
     mean, logvar = predict(ensemble, inputs)
-    # [E, B]: padding rows count nothing, and `where` keeps what they hold out of the gradient
+    # [E, B]: padding rows count nothing, neither here nor in the gradient; they hold copies of real rows
     per_row = jnp.mean(jnp.square(mean - targets) * jnp.exp(-logvar) + logvar, axis=-1)
     total = jnp.sum(jnp.where(present[None] > 0, per_row, 0.0), axis=1) / jnp.maximum(jnp.sum(present), 1.0)
     bounds = LOGVAR_BOUND_WEIGHT * (jnp.sum(ensemble.max_logvar) - jnp.sum(ensemble.min_logvar))
