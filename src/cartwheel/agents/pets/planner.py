@@ -23,7 +23,7 @@ from jaxtyping import Float, Int, PRNGKeyArray
 from cartwheel.agents.pets.hypers import CemHypers, HostArray, PetsShape, PlannerHypers, num_elites, samples_at
 
 Objective: TypeAlias = Callable[[PRNGKeyArray], Callable[[Float[Array, "C H A"]], Float[Array, " C"]]]
-"""Given the luck of an iteration, scores plans: higher is better, -inf for a plan that must not win."""
+"""Given the luck of an iteration, scores plans: higher is better, no finite number for a plan that must not win."""
 
 
 class PlanBounds(NamedTuple):
@@ -49,6 +49,9 @@ class _Search(NamedTuple):
     num_kept: Int[Array, ""]
     best: Float[Array, "H A"]
     best_score: Float[Array, ""]
+
+
+_Sampler: TypeAlias = Callable[[PRNGKeyArray, _Search], Float[Array, "C H A"]]
 
 
 def plan_bounds(hypers: PlannerHypers, shape: PetsShape) -> PlanBounds:
@@ -92,11 +95,15 @@ def plan(
     std = jnp.full_like(memory.mean, 1.0) * hypers.initial_std
     search = _Search(memory.mean, std, memory.kept, memory.num_kept, memory.mean, jnp.asarray(-jnp.inf, jnp.float32))
 
+    sample = _sampler(hypers, shape)
+
     def iterate(i: Array, search: _Search) -> _Search:
         is_active = i < hypers.num_iterations
         if isinstance(hypers, CemHypers):
-            is_active &= jnp.max(jnp.square(search.std)) > hypers.min_variance
-        after = _iterate(objective, search, hypers, bounds, shape, i, random.fold_in(key, i))
+            # behind the plan's own horizon nothing is scored, so nothing ever settles there
+            is_used = (jnp.arange(search.std.shape[0]) < hypers.plan_horizon)[:, None]
+            is_active &= jnp.max(jnp.where(is_used, jnp.square(search.std), 0.0)) > hypers.min_variance
+        after = _iterate(objective, sample, search, hypers, bounds, i, random.fold_in(key, i))
         return _Search(*(jnp.where(is_active, new, old) for new, old in zip(after, search, strict=True)))
 
     search = lax.fori_loop(0, bounds.num_iterations, iterate, search)
@@ -106,25 +113,25 @@ def plan(
 
 def _iterate(
     objective: Objective,
+    sample: _Sampler,
     search: _Search,
     hypers: PlannerHypers,
     bounds: PlanBounds,
-    shape: PetsShape,
     i: Int[Array, ""],
     key: PRNGKeyArray,
 ) -> _Search:
     """Sample, score, refit."""
     sample_key, score_key = random.split(key)
-    size = shape.sample_chunk
     num_samples, score_of = samples_at(hypers, i), objective(score_key)
-    colour = None if isinstance(hypers, CemHypers) else colour_matrix(hypers.noise_exponent, shape.max_horizon)
 
     def score_chunk(c: Array, pool: tuple[Array, Array]) -> tuple[Array, Array]:
         samples, scores = pool
+        fresh = sample(random.fold_in(sample_key, c), search)
+        size = fresh.shape[0]
         index = c * size + jnp.arange(size)
-        fresh = _sample(random.fold_in(sample_key, c), search, size, colour)
         fresh = _insert(fresh, index, search, hypers, i, num_samples)
-        score = jnp.where(index < num_samples, score_of(fresh), -jnp.inf)
+        score = score_of(fresh)
+        score = jnp.where((index < num_samples) & jnp.isfinite(score), score, -jnp.inf)
         return (
             lax.dynamic_update_slice_in_dim(samples, fresh, c * size, axis=0),
             lax.dynamic_update_slice_in_dim(scores, score, c * size, axis=0),
@@ -135,15 +142,26 @@ def _iterate(
     return _refit(search, samples, scores, hypers)
 
 
-def _sample(key: PRNGKeyArray, search: _Search, size: int, colour: Array | None) -> Float[Array, "C H A"]:
-    """``size`` plans around the mean: truncated white noise for CEM, clipped coloured noise for iCEM."""
-    shape = (size, *search.mean.shape)
-    if colour is None:
-        room = jnp.minimum(search.mean + 1.0, 1.0 - search.mean) / 2.0
-        std = jnp.minimum(search.std, jnp.maximum(room, 0.0))
-        return search.mean[None] + std[None] * random.truncated_normal(key, -2.0, 2.0, shape, jnp.float32)
-    noise = jnp.einsum("cha,gh->cga", random.normal(key, shape, jnp.float32), colour)
-    return jnp.clip(search.mean[None] + search.std[None] * noise, -1.0, 1.0)
+def _sampler(hypers: PlannerHypers, shape: PetsShape) -> _Sampler:
+    """Draws plans around a search's mean: truncated white noise for CEM, clipped coloured noise for iCEM."""
+    size = shape.sample_chunk
+    if isinstance(hypers, CemHypers):
+
+        def truncated(key: PRNGKeyArray, search: _Search) -> Float[Array, "C H A"]:
+            room = jnp.minimum(search.mean + 1.0, 1.0 - search.mean) / 2.0
+            std = jnp.minimum(search.std, jnp.maximum(room, 0.0))
+            noise = random.truncated_normal(key, -2.0, 2.0, (size, *std.shape), jnp.float32)
+            return search.mean[None] + std[None] * noise
+
+        return truncated
+    colour = colour_matrix(hypers.noise_exponent, hypers.plan_horizon, shape.max_horizon)
+
+    def coloured(key: PRNGKeyArray, search: _Search) -> Float[Array, "C H A"]:
+        noise = random.normal(key, (size, *search.std.shape), jnp.float32)
+        noise = jnp.einsum("cha,gh->cga", noise, colour)
+        return jnp.clip(search.mean[None] + search.std[None] * noise, -1.0, 1.0)
+
+    return coloured
 
 
 def _insert(
@@ -211,26 +229,18 @@ def _remember(search: _Search, hypers: PlannerHypers) -> PlanState:
     return PlanState(shift(search.mean), shift(search.kept), search.num_kept)
 
 
-def colour_matrix(exponent: Float[Array, ""], length: int) -> Float[Array, "H H"]:
-    """M such that M @ white noise has power 1/frequency^exponent over ``length`` steps and unit variance at each.
+def colour_matrix(exponent: Float[Array, ""], horizon: Int[Array, ""], size: int) -> Float[Array, "H H"]:
+    """M such that M @ white noise has power 1/frequency^exponent over the first ``horizon`` steps, 0 behind them.
 
-    A real Fourier basis scaled per frequency (Timmer & Koenig 1995); the constant has the power of the lowest
-    frequency. Noise is made at the maximal length and cut, so it does not depend on a plan's own horizon.
+    A real Fourier basis, one wave a column, scaled per frequency (Timmer & Koenig 1995); the constant has the power of
+    the lowest frequency. Every step of the noise has unit variance.
     """
-    basis, frequency = fourier_basis(length)
-    power = jnp.asarray(frequency, jnp.float32) ** (-exponent)
-    scale = jnp.sqrt(power / jnp.mean(power))
-    return jnp.asarray(basis.T, jnp.float32) * scale[None]
-
-
-def fourier_basis(length: int) -> tuple[np.ndarray, np.ndarray]:
-    """An orthonormal basis [H, H] of sines and cosines, one a row, and each row's frequency in cycles per step."""
-    t = np.arange(length)
-    rows, frequencies = [np.full(length, length**-0.5)], [1.0 / length]
-    for cycles in range(1, length // 2 + 1):
-        for wave in (np.cos, np.sin):
-            row = wave(2 * np.pi * cycles * t / length)
-            if np.linalg.norm(row) > 1e-6:
-                rows.append(row / np.linalg.norm(row))
-                frequencies.append(cycles / length)
-    return np.stack(rows[:length]), np.asarray(frequencies[:length])
+    t, column = jnp.arange(size)[:, None], jnp.arange(size)[None]
+    cycles = (column + 1) // 2  # 0, 1, 1, 2, 2, ...: a cosine and a sine each
+    angle = (t * cycles % horizon).astype(jnp.float32) * (2.0 * jnp.pi / horizon.astype(jnp.float32))
+    wave = jnp.where((column == 0) | (column % 2 == 1), jnp.cos(angle), jnp.sin(angle))
+    is_wave = column < horizon
+    power = jnp.where(is_wave, jnp.maximum(cycles, 1).astype(jnp.float32) ** -exponent, 0.0)
+    # cosine and sine share the power of their frequency; the constant and the fastest cosine have no sine
+    share = jnp.where((column == 0) | (2 * cycles == horizon), 1.0, 2.0) * power / jnp.sum(power)
+    return jnp.where(is_wave & (t < horizon), wave * jnp.sqrt(share), 0.0)
