@@ -90,7 +90,9 @@ def plan_returns(
         action = lax.dynamic_index_in_dim(actions, t, axis=1, keepdims=False)  # [S, A]
         action = jnp.broadcast_to(action[None], (num_particles, *action.shape))
         next_states = imagine(task, shape, world, states, action, luck.at(t))
-        reward = jnp.where(alive & (t < horizon), reward_of(states, action, next_states), 0.0)
+        is_finite = jnp.all(jnp.isfinite(next_states), axis=-1)  # rewards need not look at every dimension
+        reward = jnp.where(is_finite, reward_of(states, action, next_states), -jnp.inf)
+        reward = jnp.where(alive & (t < horizon), reward, 0.0)
         if task.has_termination:
             alive = alive & ~terminated(next_states)
         return next_states, alive, returns + reward
