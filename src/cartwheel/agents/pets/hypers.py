@@ -169,7 +169,7 @@ def check_config(config: dict[str, Any], planner: PlannerName) -> None:
                 f"agent.{name}: no hyperparameter of PETS with planner {planner!r}; known: {', '.join(lines)}"
             )
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or (line.is_int and value != int(value)) or not line.low <= value <= line.high:
+        if not is_number or not line.low <= value <= line.high or (line.is_int and value != int(value)):
             kind = "an integer" if line.is_int else "a number"
             raise ValueError(f"agent.{name}: must be {kind} in [{line.low:g}, {line.high:g}], got {value!r}")
 

@@ -10,7 +10,8 @@ from cartwheel.agents.pets.hypers import default_config as default_config_of
 from cartwheel.envs.tasks import Task
 
 _CHOICES = {"planner": PlannerName, "propagation": Propagation, "executes": Executes}
-_DERIVED = frozenset({"capacity", "max_horizon", "max_iterations", "max_samples"})
+_SIZES = {"plan_horizon": "max_horizon", "num_iterations": "max_iterations", "num_samples": "max_samples"}
+_DERIVED = frozenset({"capacity", *_SIZES.values()})
 SHAPE_SETTINGS = tuple(field.name for field in dataclasses.fields(PetsShape) if field.name not in _DERIVED)
 """What a user may choose about the shape; the rest follows from the budget and the space."""
 
@@ -24,9 +25,18 @@ class AgentSetup:
     base: Mapping[str, Any]
 
     def config(self, tuned: Mapping[str, Any]) -> dict[str, Any]:
-        """The full config under these tuned values. Raises ValueError on an unknown name or an illegal value."""
+        """The full config under these tuned values.
+
+        Raises ValueError on an unknown name, an illegal value, or a size that the program does not cover.
+        """
         check_config(dict(tuned), self.shape.planner)
-        return {**self.base, **tuned}
+        full = {**self.base, **tuned}
+        for name, maximum in _SIZES.items():
+            if full[name] > getattr(self.shape, maximum):
+                raise ValueError(
+                    f"agent.{name}: {full[name]} exceeds this agent's maximum {getattr(self.shape, maximum)}"
+                )
+        return full
 
 
 def make_setup(
