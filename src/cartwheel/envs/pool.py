@@ -48,7 +48,9 @@ class WatchedEnv:
             obs, _ = self.env.reset(seed=seed)
         except Exception as error:
             raise EnvironmentFailed(f"{self.task.env_id}: reset raised {_say(repr(error))}") from error
-        return self._checked(obs)
+        vector = self._checked(obs)
+        self._watch(vector, 0.0)
+        return vector
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool]:
         """Observation [O], reward, and whether the episode terminated (reaching a time limit is not termination)."""
@@ -56,17 +58,22 @@ class WatchedEnv:
         space = self.env.action_space
         try:
             obs, reward, terminated, _, _ = self.env.step(np.asarray(action, space.dtype))
+            reward = float(reward)
         except Exception as error:
             raise EnvironmentFailed(self._at(f"raised {_say(repr(error))}")) from error
-        obs = self._checked(obs)
-        self._watch(obs, float(reward))
-        return obs, float(reward), bool(terminated)
+        vector = self._checked(obs)
+        self._watch(vector, reward)
+        return vector, reward, bool(terminated)
 
     def close(self) -> None:
         self.env.close()
 
     def _checked(self, obs: Any) -> NDArray[np.float32]:
-        vector = np.asarray(obs, np.float32)
+        try:
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is seen as that
+                vector = np.asarray(obs, np.float32)
+        except (TypeError, ValueError) as error:
+            raise EnvironmentFailed(self._at(f"returned an observation that is no vector: {error!r}")) from error
         if vector.shape != (self.task.obs_size,):
             raise EnvironmentFailed(self._at(f"returned an observation of shape {vector.shape}"))
         return vector
