@@ -1,7 +1,30 @@
 """Settings for all tests. This folder is on the import path, so tests share the modules beside this file."""
 
+import os
+
+# before JAX is imported by anyone: nothing is promoted or broadcast silently, and there is a second device
+os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
+os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
+os.environ["JAX_NUM_CPU_DEVICES"] = "2"
+
+from typing import Any
+
+import pytest
 from hypothesis import settings
+from jaxtyping import install_import_hook
+
+# array shapes in annotations are checked while the tests run; hypers are NumPy on the host and JAX in a program
+_CHECKED = [f"cartwheel.agents.pets.{name}" for name in ("agent", "buffer", "fit", "model", "planner", "propagation")]
+install_import_hook(_CHECKED, "type_checks.checked")
 
 # the same examples everywhere, and no deadline: a shared machine is slow at times
 settings.register_profile("cartwheel", derandomize=True, deadline=None)
 settings.load_profile("cartwheel")
+
+
+@pytest.fixture
+def key() -> Any:
+    """A JAX key; a test that needs several folds numbers into it."""
+    import jax
+
+    return jax.random.key(0)
