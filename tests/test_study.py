@@ -20,7 +20,7 @@ from cartwheel.store.checkpoints import CheckpointStore
 from cartwheel.store.database import Database
 from cartwheel.store.reading import KeptEvaluation
 from cartwheel.store.run_folder import RunFolder
-from cartwheel.tuning import RERUNS, Running, rerun, train, tune
+from cartwheel.tuning import RERUNS, Running, rerun, spec_of, train, tune
 from snapshot import snapshot
 from synthetic_executor import LENGTH, SyntheticBackend, SyntheticExecutor, segment_ids, small_spec
 
@@ -298,12 +298,18 @@ def test_more_episodes_extend_a_finished_study(tmp_path: Path) -> None:
     """What was there stays as it was; trials go on from their last checkpoints; the best three are validated anew."""
     spec = small_spec(tuner={"name": "random-search", "num_trials": 3}, num_episodes=2)
     short, _ = run(tmp_path, spec)
-    longer, executor = run(tmp_path, spec.model_copy(update={"num_episodes": 5}))
+    extended = spec.model_copy(update={"num_episodes": 5})
+    longer, executor = run(tmp_path, extended)
+    with RunFolder.to_read(tmp_path) as folder:
+        assert spec_of(folder) == extended
     assert segment_ids(executor.submitted) == [segment_id(trial, 1) for trial in range(3)]
     for id_, episodes in short.tables.episodes.items():
         assert longer.tables.episodes[id_] == episodes
     assert longer.best.segment.endswith(".1")
     assert longer.best.validation_mean is not None
+    further = extended.model_copy(update={"num_episodes": 6})
+    stopped = tune(further, tmp_path, Running(backend=SyntheticBackend(), max_hours=0.0))
+    assert not stopped.is_done
 
 
 def test_another_study_is_refused(tmp_path: Path) -> None:
