@@ -25,7 +25,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@touch $@
 
 demo: install
-	$(BIN)/cartwheel demo --run-dir runs/demo
+	$(BIN)/cartwheel demo studies/demo.toml --run-dir runs/demo
 
 test: install
 	$(BIN)/python -m pytest

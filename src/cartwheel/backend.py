@@ -1,6 +1,7 @@
 """From a spec to an executor: the one place that joins what is tuned to what runs it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from cartwheel.errors import ConfigError, did_you_mean
@@ -27,8 +28,11 @@ class Backend(Protocol):
         """A new executor for this study."""
 
 
+@dataclass(frozen=True, slots=True)
 class InlineBackend:
-    """Everything in this process, on all its devices."""
+    """Everything in this process, on all its devices. Compiled programs are remembered in the user's cache folder."""
+
+    has_compile_cache: bool = True
 
     def check(self, spec: StudySpec, reachable: Sequence[Config]) -> None:
         agent_setup(spec, reachable)
@@ -36,9 +40,9 @@ class InlineBackend:
     def make(
         self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Say
     ) -> TimedExecutor:
-        from cartwheel.executors.inline import InlineExecutor, use_all_cores
+        from cartwheel.executors.inline import InlineExecutor, prepare_jax, user_compile_cache
 
-        use_all_cores()
+        prepare_jax(user_compile_cache() if self.has_compile_cache else None)
         return InlineExecutor(agent_setup(spec, reachable), checkpoints, spec.engine.lanes, on_message=say)
 
 

@@ -67,6 +67,34 @@ def tune(
 
 
 @app.command
+def demo(
+    study: Path,
+    /,
+    *,
+    run_dir: Path = Path("runs/demo"),
+    seeds: int = 6,
+    settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Tune, then train anew on fresh seeds under the default config, Random Search's best and the found schedule.
+
+    Parameters
+    ----------
+    study: Path
+        Study file (TOML), such as studies/demo.toml.
+    run_dir: Path
+        Where everything lives. The same command goes on where it was stopped.
+    seeds: int
+        Fresh trainings under each.
+    """
+    from cartwheel import commands
+
+    spec = commands.read_spec(study, {}, _overrides(settings))
+    return commands.do_demo(spec, run_dir, seeds, commands.Output(quiet, as_json))
+
+
+@app.command
 def train(
     study: Path | None = None,
     /,

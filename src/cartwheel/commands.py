@@ -4,7 +4,7 @@ import contextlib
 import json
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from cartwheel.toml_text import toml_value
 from cartwheel.tuning import Running, default_run_dir, rerun, train, tune
 
 MAX_CONFIG_BYTES = 2**20
+NUM_CEILING_EPISODES = 3
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,29 @@ def do_tune(
     with StopSignal() as stop, _view(noun, _expected_episodes(spec), output) as view:
         result = tune(spec, path, Running((view,), stop, max_hours, output.backend))
     return _conclude(result, "tune", stop, output)
+
+
+def do_demo(spec: StudySpec, run_dir: Path, num_seeds: int, output: Output) -> ExitCode:
+    """Tune, compare with controls on fresh seeds, write the report and say what came out."""
+    from cartwheel.analysis.comparison import ceiling_sentence, compute_sentence, headline
+    from cartwheel.comparing import compare_with_controls
+    from cartwheel.report.sentences import comparison_lines
+
+    with StopSignal() as stop:
+
+        def run_step(title: str, num_episodes: int, step: Callable[[Running], Study]) -> Study:
+            output.say(f"\n{title}", step=title)
+            with _view("member" if spec.tuner.name.startswith("pbt") else "trial", num_episodes, output) as view:
+                return step(Running((view,), stop, None, output.backend))
+
+        comparison = compare_with_controls(spec, run_dir, num_seeds, NUM_CEILING_EPISODES, run_step)
+    if comparison is None:
+        return _conclude(Study(run_dir), "demo", stop, output)
+    do_report(run_dir, output)
+    lines = [*comparison_lines(comparison), compute_sentence(comparison)]
+    lines += [ceiling_sentence(comparison.ceiling)] if comparison.ceiling else []
+    output.say("\n".join(["", *lines, "", headline(comparison)]), headline=headline(comparison))
+    return ExitCode.FAILED_TRIALS if Study(run_dir).num_failed else ExitCode.DONE
 
 
 def do_train(
@@ -127,10 +151,13 @@ def do_status(run_dir: Path, output: Output) -> ExitCode:
 
 def do_report(run_dir: Path, output: Output) -> ExitCode:
     """Write ``report.html`` and its figures into the run folder."""
+    from cartwheel.comparing import load_comparison, network_evaluations_of
     from cartwheel.report.page import write_report
 
     try:
-        page = write_report(run_dir, load_tables(run_dir))
+        tables = load_tables(run_dir)
+        spec = parse_spec(tables.settings, {}, str(run_dir))
+        page = write_report(run_dir, tables, load_comparison(run_dir, spec), network_evaluations_of(spec))
     except OSError as error:
         raise StorageError(f"cannot write the report: {error.strerror}", str(run_dir), "check the folder") from error
     output.say(f"report: {page}", report=page)

@@ -4,12 +4,14 @@ Threads only wait for their device or step environments, so both cores of a lapt
 which thread runs what changes no result (see ``cartwheel.engine``).
 """
 
+import contextlib
 import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,6 +20,7 @@ from cartwheel.agents.pets.agent import PetsState
 from cartwheel.agents.pets.arrays import PARTS, buffer_from_shards, part_from_arrays, shard_to_arrays, to_arrays
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult
+from cartwheel.errors import CorruptCheckpoint
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Work
 from cartwheel.records import CheckpointId, Segment, Status, StoredFile
 from cartwheel.store.checkpoints import CheckpointStore
@@ -50,12 +53,32 @@ class _Lane:
         )
 
 
-def use_all_cores() -> None:
-    """Give JAX one CPU device per core. Must come before JAX is used; harmless when it comes too late."""
-    try:
+def prepare_jax(compile_cache: Path | None) -> None:
+    """Give JAX one CPU device per core, and a folder that remembers compiled programs between runs (None: nowhere).
+
+    Must come before JAX is used; the devices stay as they are when it comes too late.
+    """
+    with contextlib.suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
-    except RuntimeError:
-        return
+    if compile_cache is not None:
+        jax.config.update("jax_compilation_cache_dir", str(compile_cache))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def user_compile_cache() -> Path | None:
+    """The user's own folder for compiled programs, made private; None if it cannot be made.
+
+    What lies in it is executed, so nobody else may write there, and it is never taken from a run folder.
+    """
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(root) / "cartwheel" / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+    except OSError:
+        return None
+    return folder if folder.stat().st_uid == os.getuid() else None
 
 
 class InlineExecutor:
@@ -163,7 +186,7 @@ class InlineExecutor:
         try:
             if work.start_from is not None:
                 state, shards = self._restore(state, work)
-        except ValueError as error:
+        except (ValueError, CorruptCheckpoint) as error:
             self._outcomes.put(ItemDone(work.item, "failed", str(error), 0.0))
             return
         engine.load(lane, state)

@@ -168,3 +168,19 @@ def _path(tables: StudyTables) -> str:
         stays.append((segment.trial, first, segment.stop))
     noun = trial_noun(tables)
     return "was trained in " + listed([f"{noun} {trial} (episodes {first} to {last})" for trial, first, last in stays])
+
+
+def comparison_lines(comparison: Comparison) -> list[str]:
+    """The arms as lines of a plain-text table: mean return, 95% interval, and what planning a step cost."""
+    decimals = comparison.decimals
+    rows = [("trained anew under", "return", "95% interval", "networks per env step")]
+    for summary in comparison.summaries:
+        interval = summary.interval
+        mean = "-" if interval is None else fixed(interval.point, decimals)
+        ends = "-" if interval is None else f"{fixed(interval.low, decimals)} to {fixed(interval.high, decimals)}"
+        rows.append((summary.arm.label, mean, ends, f"{summary.network_evaluations_per_env_step:,.0f}"))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]

@@ -5,8 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from cartwheel.agents.pets.hypers import Executes, PetsShape, PlannerName, Propagation, check_config, hyper_lines
-from cartwheel.agents.pets.hypers import default_config as default_config_of
+import numpy as np
+
+from cartwheel.agents.pets.hypers import (
+    Executes,
+    PetsShape,
+    PlannerName,
+    Propagation,
+    check_config,
+    default_config,
+    hyper_lines,
+    hypers_from_configs,
+    samples_at,
+)
 from cartwheel.envs.tasks import Task
 
 _CHOICES = {"planner": PlannerName, "propagation": Propagation, "executes": Executes}
@@ -38,6 +49,17 @@ class AgentSetup:
                 )
         return full
 
+    def network_evaluations(self, tuned: Mapping[str, Any]) -> float:
+        """Networks evaluated to plan one environment step: samples of all iterations x particles x plan horizon.
+
+        One network moves a particle, but all of them move the one particle of propagation ``e``.
+        """
+        planner = hypers_from_configs([self.config(tuned)], self.shape.planner).planner
+        iterations = np.arange(int(planner.num_iterations[0]), dtype=np.int32)
+        num_samples = sum(int(samples_at(planner, i, np)[0]) for i in iterations)
+        per_sample = self.shape.num_networks if self.shape.propagation == "e" else self.shape.num_particles
+        return float(num_samples * per_sample * int(planner.plan_horizon[0]))
+
 
 def make_setup(
     task: Task, settings: Mapping[str, Any], reachable: Sequence[Mapping[str, Any]], num_episodes: int
@@ -57,7 +79,7 @@ def make_setup(
         if name not in known:
             raise ValueError(f"agent.{name}: unknown; known: {', '.join(sorted((*known, *SHAPE_SETTINGS)))}")
     defaults = {name: value for name, value in task.defaults.items() if name in known}
-    base = {**default_config_of(shape.planner), **defaults, **fixed}
+    base = {**default_config(shape.planner), **defaults, **fixed}
     check_config(base, shape.planner)
     for config in reachable:
         check_config(dict(config), shape.planner)

@@ -1,0 +1,142 @@
+"""Tune, then ask what tuning bought: the found schedule against the default config and Random Search, on fresh seeds.
+
+Everything lies in one run folder and is a study of its own, so each step resumes where it stood:
+
+    RUN_DIR/                    the tuner's study, and the report with the comparison
+    RUN_DIR/random-search/      as many trials of Random Search as the tuner has members: the same total env steps
+    RUN_DIR/reruns/NAME/        trainings from nothing under each arm, on common test seeds, each evaluated
+    RUN_DIR/comparison.json     the arms' returns
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cartwheel.analysis.comparison import Arm, Ceiling, Comparison, arms_from_json, arms_to_json, compare
+from cartwheel.analysis.load import load_arm
+from cartwheel.analysis.tables import counts
+from cartwheel.backend import agent_setup
+from cartwheel.errors import StorageError
+from cartwheel.records import Config
+from cartwheel.results import Study
+from cartwheel.schedule import Piece, Schedule
+from cartwheel.spec import StudySpec, parse_spec
+from cartwheel.store.run_folder import write_text
+from cartwheel.tuners.registry import tuner_settings
+from cartwheel.tuning import RERUNS, Running, corners, rerun, tune
+
+COMPARISON = "comparison.json"
+RANDOM_SEARCH = "random-search"
+
+RunStep = Callable[[str, int, Callable[[Running], Study]], Study]
+"""Runs one step: its title, the episodes it will run, and what to do with a ``Running``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    name: str
+    label: str
+    schedule: Schedule
+    tuning_env_steps: int
+
+
+def compare_with_controls(
+    spec: StudySpec, run_dir: Path, num_seeds: int, num_ceiling_episodes: int, run_step: RunStep
+) -> Comparison | None:
+    """The comparison, written into ``run_dir`` as well; None if a step was stopped (the same call goes on).
+
+    ``run_step`` shows how each step goes. Raises what ``tune`` and ``rerun`` raise.
+    """
+    num_members = _num_members(spec)
+    per_study = num_members * (spec.num_episodes + 1)
+    found = run_step(f"Tuning with {spec.tuner.name}", per_study, lambda running: tune(spec, run_dir, running))
+    if not found.is_done:
+        return None
+    control = _random_search(spec, num_members)
+    path = run_dir / RANDOM_SEARCH
+    searched = run_step("Random Search", per_study, lambda running: tune(control, path, running))
+    if not searched.is_done:
+        return None
+    arms = []
+    for candidate in _candidates(spec, found, searched):
+        arm = _train_anew(candidate, run_dir, num_seeds, run_step)
+        if arm is None:
+            return None
+        arms.append(arm)
+    ceiling = _ceiling(spec, num_ceiling_episodes)
+    write_text(run_dir / COMPARISON, json.dumps(arms_to_json(arms, ceiling), indent=1) + "\n")
+    return compare(arms, network_evaluations_of(spec), ceiling)
+
+
+def load_comparison(run_dir: Path, spec: StudySpec) -> Comparison | None:
+    """The comparison that lies in a run folder, if there is one. Raises StorageError if it cannot be read."""
+    path = run_dir / COMPARISON
+    if not path.exists():
+        return None
+    try:
+        arms, ceiling = arms_from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"not a comparison: {error}", str(path), "delete it and compare again") from error
+    return compare(arms, network_evaluations_of(spec), ceiling)
+
+
+def network_evaluations_of(spec: StudySpec) -> Callable[[Config], float]:
+    """Network evaluations per env step of a study's agents, by config."""
+    return agent_setup(spec, corners(spec)).network_evaluations
+
+
+def _num_members(spec: StudySpec) -> int:
+    settings: Any = tuner_settings(spec.tuner.name, spec.tuner.settings)
+    return int(getattr(settings, "population", None) or settings.num_trials)
+
+
+def _random_search(spec: StudySpec, num_trials: int) -> StudySpec:
+    """The control study: as many trials as the tuner has members, each as long, so the same total env steps.
+
+    Its seed is another one: under the same seed PBT's first population *is* Random Search's draws, and comparing a
+    study with its own first members would say little.
+    """
+    tables = {**spec.to_dict(), "seed": spec.seed + 1, "tuner": {"name": RANDOM_SEARCH, "num_trials": num_trials}}
+    return parse_spec(tables, {}, "the Random Search control")
+
+
+def _candidates(spec: StudySpec, found: Study, searched: Study) -> Sequence[_Candidate]:
+    def constant(config: Config) -> Schedule:
+        return Schedule((Piece(0, spec.num_episodes, config),))
+
+    best = searched.best.config
+    return (
+        _Candidate("default", "the default config", constant({}), 0),
+        _Candidate(RANDOM_SEARCH, "the best config of Random Search", constant(best), _env_steps(searched)),
+        _Candidate("found", "the schedule", found.schedule(), _env_steps(found)),
+    )
+
+
+def _env_steps(study: Study) -> int:
+    counted = counts(study.tables)
+    return counted.env_steps + counted.evaluation_env_steps
+
+
+def _train_anew(candidate: _Candidate, run_dir: Path, num_seeds: int, run_step: RunStep) -> Arm | None:
+    schedule, name = candidate.schedule, candidate.name
+    study = run_step(
+        f"Training anew under {candidate.label}",
+        num_seeds * (schedule.num_episodes + 1),
+        lambda running: rerun(run_dir, schedule, name=name, num_seeds=num_seeds, running=running),
+    )
+    if not study.is_done:
+        return None
+    return load_arm(run_dir / RERUNS / name, name, candidate.label, candidate.tuning_env_steps)
+
+
+def _ceiling(spec: StudySpec, num_episodes: int) -> Ceiling | None:
+    """What the default config's planner gets with the true dynamics; None where they are not known."""
+    from cartwheel.ceiling import play_true_dynamics
+
+    try:
+        episodes = play_true_dynamics(agent_setup(spec, corners(spec)), {}, ("ceiling", spec.seed), num_episodes)
+    except ValueError:
+        return None
+    return Ceiling(sum(episode.return_ for episode in episodes) / len(episodes), len(episodes))
