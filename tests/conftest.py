@@ -1,17 +1,22 @@
 """Settings for all tests. This folder is on the import path, so tests share the modules beside this file."""
 
 import os
-
-# before JAX is imported by anyone: nothing is promoted or broadcast silently, and there is a second device
-os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
-os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
-os.environ["JAX_NUM_CPU_DEVICES"] = "2"
-
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
+
+# before JAX is imported by anyone: nothing is promoted or broadcast silently, and there is a second device
+os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
+os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
+os.environ["JAX_NUM_CPU_DEVICES"] = "2"
+# most of the suite's time is compiling, and many tests compile the same tiny programs
+_CACHE = Path(__file__).parents[1] / ".pytest_cache" / "jax"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 # array shapes in annotations are checked while the tests run; hypers are NumPy on the host and JAX in a program
 _CHECKED = [f"cartwheel.agents.pets.{name}" for name in ("agent", "buffer", "fit", "model", "planner", "propagation")]

@@ -49,9 +49,9 @@ class StudyWriter:
         self._drop_checkpoint(segment)
         sql = "INSERT INTO checkpoints (segment, digest, episode) VALUES (?, ?, ?)"
         self._database.execute(sql, (segment, checkpoint, episode.index))
-        for position, file in enumerate(files):
-            self._add_file(file)
-            self._database.execute("INSERT INTO checkpoint_files VALUES (?, ?, ?)", (segment, position, file.digest))
+        self._add_files(files)
+        sql = "INSERT INTO checkpoint_files SELECT ?, key, value FROM json_each(?)"
+        self._database.execute(sql, (segment, to_json([file.digest for file in files])))
 
     def add_report(self, report: Report) -> None:
         """How a segment ended. Its last checkpoint stays for good if it is done, and is of no use if it is not."""
@@ -94,27 +94,33 @@ class StudyWriter:
 
     def drop_unneeded_files(self) -> list[CheckpointId]:
         """Forget the released files that no checkpoint needs any more; they may be deleted after the commit."""
-        unneeded = [digest for digest in sorted(self._released) if not self._is_needed(digest)]
-        self._database.execute_many("DELETE FROM files WHERE digest = ?", [(digest,) for digest in unneeded])
+        if not self._released:
+            return []
+        sql = "SELECT value AS digest FROM json_each(?) WHERE value NOT IN (SELECT digest FROM checkpoint_files)"
+        rows = self._database.rows(sql, (to_json(sorted(self._released)),))
+        unneeded = [CheckpointId(row["digest"]) for row in rows]
+        sql = "DELETE FROM files WHERE digest IN (SELECT value FROM json_each(?))"
+        self._database.execute(sql, (to_json(unneeded),))
         return unneeded
 
     def _add_event(self, event: Event) -> None:
         self._database.execute("INSERT INTO events (event) VALUES (?)", (to_json(event_to_json(event)),))
 
-    def _add_file(self, file: StoredFile) -> None:
-        if self._database.row("SELECT 1 FROM files WHERE digest = ?", (file.digest,)) is None:
+    def _add_files(self, files: Sequence[StoredFile]) -> None:
+        # one statement for many rows: each statement lets other threads run, and waits for them
+        sql = "SELECT value AS digest FROM json_each(?) WHERE value NOT IN (SELECT digest FROM files)"
+        new = {row["digest"] for row in self._database.rows(sql, (to_json([file.digest for file in files]),))}
+        for file in files:
             # A row must never promise a file that is not there: from the commit on the episode is acknowledged.
-            if self._checkpoints.size(file.digest) != file.size_bytes:
+            if file.digest in new and self._checkpoints.size(file.digest) != file.size_bytes:
                 raise StorageError("a checkpoint file is not as long as was written", str(self._checkpoints.folder))
-            self._database.execute("INSERT INTO files VALUES (?, ?)", (file.digest, file.size_bytes))
+        sizes = {file.digest: file.size_bytes for file in files if file.digest in new}
+        self._database.execute("INSERT INTO files SELECT key, value FROM json_each(?)", (to_json(sizes),))
 
     def _drop_checkpoint(self, segment: SegmentId) -> None:
         rows = self._database.rows("SELECT digest FROM checkpoint_files WHERE segment = ?", (segment,))
         self._released.update(CheckpointId(row["digest"]) for row in rows)
         self._database.execute("DELETE FROM checkpoints WHERE segment = ?", (segment,))
-
-    def _is_needed(self, digest: CheckpointId) -> bool:
-        return self._database.row("SELECT 1 FROM checkpoint_files WHERE digest = ?", (digest,)) is not None
 
     def _evaluation_id(self, evaluation: Evaluation) -> int:
         sql = "SELECT id FROM evaluations WHERE segment = ? AND seed = ? AND num_episodes = ?"
