@@ -1,0 +1,172 @@
+"""Fitting: resamples, shuffles, masked loops, against a plain loop over batches; and the buffer it reads."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+from jax import random
+
+from cartwheel.agents.pets import buffer as buffers
+from cartwheel.agents.pets import fit as fitting
+from cartwheel.agents.pets.buffer import Buffer, Transitions
+from cartwheel.agents.pets.fit import FitBounds, bootstrap, fit_bounds, shuffle
+from cartwheel.agents.pets.hypers import ModelHypers, PetsShape
+from cartwheel.agents.pets.model import Ensemble, fit_loss, init_ensemble
+from hand_made import POSITION, TINY, with_shape
+
+FALSE_ALARM = 1e-6
+CAPACITY = TINY.capacity
+
+
+def made_up_buffer(num_rows: int, behind: float = np.nan, capacity: int = CAPACITY) -> Buffer:
+    """Rows of x' = x + 0.5 a, and ``behind`` where nothing has been written yet."""
+    rng = np.random.default_rng(0)
+    obs, action = rng.normal(size=(capacity, 1)), rng.uniform(-1, 1, (capacity, 1))
+    rows = np.stack([obs, action, obs + 0.5 * action]).astype(np.float32)
+    rows[:, num_rows:] = behind
+    return Buffer(Transitions(*map(jnp.asarray, rows)), jnp.int32(num_rows))
+
+
+def model_hypers(learning_rate: float = 3e-3, weight_decay: float = 1e-2, num_epochs: int = 3) -> ModelHypers:
+    return ModelHypers(jnp.float32(learning_rate), jnp.float32(weight_decay), jnp.int32(num_epochs))
+
+
+def start(shape: PetsShape) -> tuple[Ensemble, Any]:
+    ensemble = init_ensemble(random.key(1), 2, 1, shape)
+    return ensemble, fitting.init_optimizer(ensemble)
+
+
+@functools.cache
+def program(shape: PetsShape) -> Any:
+    """The compiled fit: whatever buffer, hypers and bounds, one program."""
+    return jax.jit(functools.partial(fitting.fit, POSITION, shape))
+
+
+def run(buffer: Buffer, hypers: ModelHypers, bounds: FitBounds, shape: PetsShape = TINY, repeat: int = 1) -> Any:
+    """A fit; warm-started again and again if repeated."""
+    ensemble, optimizer = start(shape)
+    bounds = jax.tree.map(jnp.asarray, bounds)
+    for i in range(repeat):
+        fitted = program(shape)(ensemble, optimizer, buffer, hypers, bounds, random.key(2 + i))
+        ensemble, optimizer = fitted.ensemble, fitted.optimizer
+    return jax.tree.map(np.asarray, fitted)
+
+
+def plain_fit(buffer: Buffer, hypers: ModelHypers, shape: PetsShape) -> tuple[Ensemble, float]:
+    """The same by plain loops: Adam written out, whole batches, no masks."""
+    num_rows = int(buffer.num_rows)
+    obs, action, next_obs = (np.asarray(rows)[:num_rows] for rows in jax.tree.leaves(buffer.rows))
+    inputs = np.concatenate([obs, action], axis=1)
+    inputs, targets = (inputs - inputs.mean(axis=0)) / inputs.std(axis=0), next_obs - obs
+    boot_key, shuffle_key = random.split(random.key(2))
+    resample = bootstrap(boot_key, shape.num_networks, shape.capacity, buffer.num_rows)
+    ensemble, _ = start(shape)
+    weights, structure = jax.tree.flatten(ensemble)
+    first, second, count = [0.0] * len(weights), [0.0] * len(weights), 0
+    slope_of = jax.jit(jax.value_and_grad(fit_loss, has_aux=True))
+    losses = []
+    for epoch in range(int(hypers.num_epochs)):
+        order = np.asarray(shuffle(random.fold_in(shuffle_key, epoch), resample, buffer.num_rows))[:, :num_rows]
+        losses = []
+        for begin in range(0, num_rows, shape.batch_size):
+            index = order[:, begin : begin + shape.batch_size]
+            batch = jnp.asarray(inputs[index]), jnp.asarray(targets[index]), jnp.ones(index.shape[1], jnp.float32)
+            (_, loss), slope = slope_of(jax.tree.unflatten(structure, weights), *batch, hypers.weight_decay)
+            losses.append(float(loss))
+            count += 1
+            for i, g in enumerate(np.asarray(leaf) for leaf in jax.tree.leaves(slope)):
+                first[i] = 0.9 * first[i] + 0.1 * g
+                second[i] = 0.999 * second[i] + 0.001 * g**2
+                step = (first[i] / (1 - 0.9**count)) / (np.sqrt(second[i] / (1 - 0.999**count)) + 1e-8)
+                weights[i] = np.asarray(weights[i] - float(hypers.learning_rate) * step, np.float32)
+    return jax.tree.unflatten(structure, weights), float(np.mean(losses))
+
+
+def test_a_fit_is_a_plain_loop_over_batches() -> None:
+    """Masks, bounds and padding leave nothing but Adam on each network's resample, shuffled anew every epoch."""
+    buffer, hypers = made_up_buffer(18), model_hypers()
+    found = run(buffer, hypers, fit_bounds(7, CAPACITY, TINY))
+    expected, loss = plain_fit(made_up_buffer(18), hypers, TINY)
+    for a, b in zip(jax.tree.leaves(found.ensemble), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5)
+    assert float(found.loss) == pytest.approx(loss, abs=1e-4)
+
+
+def test_neighbours_and_unwritten_rows_change_nothing() -> None:
+    """A fit is the same, bit for bit, under its own bounds and larger ones, and whatever lies behind its rows."""
+    hypers = model_hypers()
+    own = run(made_up_buffer(18, behind=0.0), hypers, fit_bounds(3, 18, TINY))
+    beside = run(made_up_buffer(18, behind=np.nan), hypers, fit_bounds(9, CAPACITY, TINY))
+    for a, b in zip(jax.tree.leaves(own), jax.tree.leaves(beside), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_fits_continue_where_the_last_one_ended() -> None:
+    """Weights and Adam's moments are kept between fits, and the model learns x' = x + 0.5 a."""
+    fitted = run(made_up_buffer(CAPACITY), model_hypers(1e-2, 0.0, 30), fit_bounds(30, CAPACITY, TINY), repeat=4)
+    assert int(fitted.optimizer.count) == 4 * 30 * CAPACITY // TINY.batch_size
+    assert float(fitted.loss) < -3.0
+
+
+def test_no_epochs_change_only_the_normaliser() -> None:
+    """With num_epochs = 0 the weights stay what they were."""
+    fitted = run(made_up_buffer(18), model_hypers(num_epochs=0), fit_bounds(0, 18, TINY))
+    for a, b in zip(jax.tree.leaves(fitted.ensemble), jax.tree.leaves(start(TINY)[0]), strict=True):
+        assert np.array_equal(a, b)
+    assert not np.array_equal(fitted.normaliser.std, np.ones(2))
+
+
+def test_batch_size_is_no_dead_knob() -> None:
+    """Another batch size gives other weights."""
+    buffer, hypers, other = made_up_buffer(18), model_hypers(), with_shape(batch_size=8)
+    one, two = run(buffer, hypers, fit_bounds(3, 18, TINY)), run(buffer, hypers, fit_bounds(3, 18, other), other)
+    assert not np.array_equal(one.ensemble.weights[0], two.ensemble.weights[0])
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 33, 64])
+def test_resamples_come_from_the_real_rows(num_rows: int) -> None:
+    """Every network draws with replacement from the rows there are, all equally often (false alarm 1e-6)."""
+    drawn = np.asarray(bootstrap(random.key(num_rows), 5, 3000, jnp.int32(num_rows)))
+    assert drawn.min() >= 0
+    assert drawn.max() < num_rows
+    counts = np.stack([np.bincount(row, minlength=num_rows) for row in drawn])
+    assert num_rows == 1 or scipy.stats.chisquare(counts.ravel()).pvalue > FALSE_ALARM
+    assert num_rows < 3 or len({row.tobytes() for row in drawn}) == 5
+
+
+def test_resamples_do_not_depend_on_the_capacity() -> None:
+    """A larger buffer draws the same rows first, and shuffles them the same way."""
+    small, large = (bootstrap(random.key(3), 2, capacity, jnp.int32(20)) for capacity in (20, 60))
+    assert np.array_equal(small, large[:, :20])
+    shuffled = [np.asarray(shuffle(random.key(4), rows, jnp.int32(20)))[:, :20] for rows in (small, large)]
+    assert np.array_equal(*shuffled)
+
+
+def test_a_shuffle_is_a_permutation_of_the_resample() -> None:
+    """Each network's own rows, all of them, in another order every epoch, differently for every network."""
+    resample = bootstrap(random.key(3), 2, 60, jnp.int32(20))
+    orders = [np.asarray(shuffle(random.key(epoch), resample, jnp.int32(20)))[:, :20] for epoch in range(3)]
+    for order in orders:
+        assert np.array_equal(np.sort(order, axis=1), np.sort(np.asarray(resample)[:, :20], axis=1))
+    assert not np.array_equal(orders[0], orders[1])
+    same = jnp.broadcast_to(jnp.arange(60), (2, 60))
+    assert not np.array_equal(*np.asarray(shuffle(random.key(0), same, jnp.int32(60))))
+
+
+def episode(value: float, length: int) -> Transitions:
+    return Transitions(*(jnp.full((length, 1), value, jnp.float32) for _ in range(3)))
+
+
+def test_episodes_are_appended_in_order() -> None:
+    """Only the first ``length`` rows of an episode stay; the next episode overwrites the rest."""
+    buffer = buffers.init_buffer(12, 1, 1)
+    append = jax.jit(buffers.append)
+    for value, length in ((1.0, 4), (2.0, 2), (3.0, 0), (4.0, 3)):
+        buffer = append(buffer, episode(value, 4), jnp.int32(length))
+    assert int(buffer.num_rows) == 9
+    for rows in jax.tree.leaves(buffer.rows):
+        assert rows[:9, 0].tolist() == [1.0] * 4 + [2.0] * 2 + [4.0] * 3

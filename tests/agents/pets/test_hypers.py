@@ -1,0 +1,110 @@
+"""Hyperparameters: what is legal, what is derived from them, and an agent built from names and numbers."""
+
+import dataclasses
+import math
+from fractions import Fraction
+from typing import Any, get_args
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cartwheel.agents.pets import hypers as lines
+from cartwheel.agents.pets.hypers import CemHypers, IcemHypers, ModelHypers, PetsShape, PlannerName
+from cartwheel.agents.pets.setup import make_setup
+from cartwheel.envs.tasks import LINE
+from hand_made import planner_hypers
+
+
+def names(kind: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def test_every_field_has_its_line() -> None:
+    """The line of a hyperparameter and the field that holds its value go together, in the same order."""
+    assert names(ModelHypers) == list(lines.MODEL_HYPERS)
+    assert names(CemHypers) == list(lines.CEM_HYPERS)
+    assert names(IcemHypers) == list(lines.ICEM_HYPERS)
+
+
+@pytest.mark.parametrize("planner", get_args(PlannerName))
+def test_defaults_are_legal(planner: PlannerName) -> None:
+    """The default config passes its own check."""
+    lines.check_config(lines.default_config(planner), planner)
+
+
+@pytest.mark.parametrize("value", [-1, 2.5, math.nan, math.inf, -math.inf, "3", None, True, 1001])
+def test_illegal_values_are_named(value: Any) -> None:
+    """Whatever is wrong with a value, the message says which hyperparameter and what would be right."""
+    with pytest.raises(ValueError, match=r"agent\.num_epochs: must be an integer in \[0, 1000\]"):
+        lines.check_config({"num_epochs": value}, "icem")
+
+
+def test_unknown_names_are_named() -> None:
+    """A hyperparameter of another planner is not one of this planner."""
+    with pytest.raises(ValueError, match=r"agent\.noise_exponent.*planner 'cem'"):
+        lines.check_config({"noise_exponent": 1.0}, "cem")
+
+
+@pytest.mark.parametrize("ratio", ["0.04", "0.05", "0.1", "0.15", "0.2", "0.29", "0.3", "0.35", "0.4", "0.5", "1.0"])
+def test_elites_are_the_floor_of_ratio_times_samples(ratio: str) -> None:
+    """floor(ratio * samples), at least one, as in exact arithmetic: 0.1 * 30 is 3 and 0.29 * 100 is 29."""
+    samples = range(2, 701)
+    host = planner_hypers("cem", elite_ratio=float(ratio))
+    host = dataclasses.replace(host, num_samples=np.asarray(samples, np.int32), elite_ratio=np.float32(ratio))
+    expected = [max(1, math.floor(Fraction(ratio) * n)) for n in samples]
+    assert lines.num_elites(host, np).tolist() == expected
+
+
+def test_icem_samples_shrink_to_twice_the_elites() -> None:
+    """48, 38, 30, 24, ... samples, not below 2 * 12; CEM's stay the same."""
+    icem = planner_hypers("icem", num_samples=48, elite_ratio=0.25, sample_decay=1.25)
+    assert [int(lines.samples_at(icem, jnp.int32(i))) for i in range(6)] == [48, 38, 30, 24, 24, 24]
+    cem = planner_hypers("cem", num_samples=48)
+    assert [int(lines.samples_at(cem, jnp.int32(i))) for i in range(3)] == [48, 48, 48]
+
+
+def test_particles_must_be_shared_out_evenly() -> None:
+    """Trajectory sampling needs a multiple of the networks; under e there is nothing to share."""
+    with pytest.raises(ValueError, match=r"agent\.num_particles: ts1 .* 7 must be a multiple of num_networks = 5"):
+        PetsShape(num_particles=7, propagation="ts1")
+    assert PetsShape(num_particles=7, propagation="e").num_particles == 7
+
+
+def test_a_setup_covers_every_reachable_config() -> None:
+    """Sizes are the largest of what can be reached, the buffer holds all episodes and the random one."""
+    reachable = [{"plan_horizon": 7, "num_samples": 100}, {"plan_horizon": 31, "num_iterations": 6}]
+    setup = make_setup(LINE, {"num_samples": 20, "width": 8}, reachable, num_episodes=9)
+    shape = setup.shape
+    assert (shape.max_horizon, shape.max_iterations, shape.max_samples, shape.width) == (31, 6, 100, 8)
+    assert shape.capacity == 10 * LINE.episode_length
+    assert setup.config({"alpha": 0.2}) == {**setup.base, "alpha": 0.2}
+    assert setup.base["num_samples"] == 20
+    assert setup.base["num_epochs"] == LINE.defaults["num_epochs"]
+
+
+@pytest.mark.parametrize("name", ["plan_horizon", "num_iterations", "num_samples"])
+def test_a_config_beyond_the_program_is_refused(name: str) -> None:
+    """A size that the compiled program does not cover would be cut silently: it is an error instead."""
+    setup = make_setup(LINE, {}, [], num_episodes=1)
+    value = setup.base[name]
+    assert setup.config({name: value})[name] == value
+    with pytest.raises(ValueError, match=rf"agent\.{name}: {value + 1} exceeds this agent's maximum {value}"):
+        setup.config({name: value + 1})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"widht": 3}, r"agent\.widht: unknown; known: .*width"),
+        ({"propagation": "ts2"}, r"agent\.propagation: must be one of tsinf, ts1, e, got 'ts2'"),
+        ({"width": 0}, r"agent\.width: must be a positive integer, got 0"),
+        ({"num_layers": True}, r"agent\.num_layers: must be a positive integer, got True"),
+        ({"max_samples": 7}, r"agent\.max_samples: unknown"),
+        ({"learning_rate": 2.0}, r"agent\.learning_rate: must be a number in \[0, 1\], got 2\.0"),
+    ],
+)
+def test_settings_that_make_no_agent_are_named(settings: dict[str, Any], message: str) -> None:
+    """A study file's mistake is met with its name and what would be right."""
+    with pytest.raises(ValueError, match=message):
+        make_setup(LINE, settings, [], num_episodes=1)
