@@ -2,12 +2,16 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
 from cartwheel.errors import CartwheelError, ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from cartwheel.commands import Output
 
 app = App(
     name="cartwheel",
@@ -25,6 +29,36 @@ Json = Annotated[
 ]
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Manner:
+    """How a command that runs agents goes about it; none of it changes results.
+
+    Parameters
+    ----------
+    quiet: bool
+        Say nothing but errors.
+    as_json: bool
+        Print JSON, one object per line.
+    no_compile_cache: bool
+        Neither read nor keep compiled programs in the user's cache folder.
+    """
+
+    quiet: Annotated[bool, Parameter(negative=(), show_default=False)] = False
+    as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False
+    no_compile_cache: Annotated[bool, Parameter(negative=(), show_default=False)] = False
+
+    def output(self) -> "Output":
+        """What the commands take."""
+        from cartwheel.backend import InlineBackend
+        from cartwheel.commands import Output
+
+        return Output(self.quiet, self.as_json, InlineBackend(has_compile_cache=not self.no_compile_cache))
+
+
+AS_USUAL = Manner()
+
+
 @app.command
 def tune(
     study: Path | None = None,
@@ -37,8 +71,7 @@ def tune(
     run_dir: Path | None = None,
     max_hours: float | None = None,
     settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
-    quiet: Quiet = False,
-    as_json: Json = False,
+    manner: Manner = AS_USUAL,
 ) -> int:
     """Tune a population or a set of agents: start a study, or resume or extend it where it exists.
 
@@ -63,7 +96,7 @@ def tune(
 
     options = {"env_id": env_id, "tuner.name": tuner, "num_episodes": episodes, "seed": seed}
     spec = commands.read_spec(study, options, _overrides(settings))
-    return commands.do_tune(spec, run_dir, study, max_hours, commands.Output(quiet, as_json))
+    return commands.do_tune(spec, run_dir, study, max_hours, manner.output())
 
 
 @app.command
@@ -74,8 +107,7 @@ def demo(
     run_dir: Path = Path("runs/demo"),
     seeds: int = 6,
     settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
-    quiet: Quiet = False,
-    as_json: Json = False,
+    manner: Manner = AS_USUAL,
 ) -> int:
     """Tune, then train anew on fresh seeds under the default config, Random Search's best and the found schedule.
 
@@ -91,7 +123,7 @@ def demo(
     from cartwheel import commands
 
     spec = commands.read_spec(study, {}, _overrides(settings))
-    return commands.do_demo(spec, run_dir, seeds, commands.Output(quiet, as_json))
+    return commands.do_demo(spec, run_dir, seeds, manner.output())
 
 
 @app.command
@@ -106,8 +138,7 @@ def train(
     seed: int | None = None,
     run_dir: Path | None = None,
     settings: Overrides = [],  # noqa: B006 - as above
-    quiet: Quiet = False,
-    as_json: Json = False,
+    manner: Manner = AS_USUAL,
 ) -> int:
     """Train one agent, with its default hyperparameters or given ones.
 
@@ -132,7 +163,7 @@ def train(
 
     options = {"env_id": env_id, "num_episodes": episodes, "seed": seed, "engine.lanes": 1}
     spec = commands.read_spec(study, options, _overrides(settings))
-    return commands.do_train(spec, config, schedule, run_dir, commands.Output(quiet, as_json))
+    return commands.do_train(spec, config, schedule, run_dir, manner.output())
 
 
 @app.command
@@ -145,8 +176,7 @@ def evaluate(
     episodes: int = 10,
     seed: int = 0,
     settings: Overrides = [],  # noqa: B006 - as above
-    quiet: Quiet = False,
-    as_json: Json = False,
+    manner: Manner = AS_USUAL,
 ) -> int:
     """Play episodes: with the best agent of a run folder, an exported agent, or the true dynamics.
 
@@ -165,7 +195,7 @@ def evaluate(
     """
     from cartwheel import commands
 
-    output = commands.Output(quiet, as_json)
+    output = manner.output()
     if model == "simulator" and path is None:
         options = {"env_id": env_id, "num_episodes": 1, "seed": seed}
         return commands.do_evaluate_simulator(commands.read_spec(None, options, _overrides(settings)), episodes, output)
@@ -244,8 +274,7 @@ def rerun(
     schedule: Path | None = None,
     name: str = "found",
     seeds: int = 5,
-    quiet: Quiet = False,
-    as_json: Json = False,
+    manner: Manner = AS_USUAL,
 ) -> int:
     """Train anew on fresh test seeds under the found schedule, and evaluate.
 
@@ -262,7 +291,7 @@ def rerun(
     """
     from cartwheel import commands
 
-    return commands.do_rerun(run_dir, schedule, name, seeds, commands.Output(quiet, as_json))
+    return commands.do_rerun(run_dir, schedule, name, seeds, manner.output())
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
