@@ -22,7 +22,7 @@ from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult
 from cartwheel.errors import CorruptCheckpoint
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Work
-from cartwheel.records import CheckpointId, Segment, Status, StoredFile
+from cartwheel.records import CheckpointId, Config, Segment, Status, StoredFile
 from cartwheel.store.checkpoints import CheckpointStore
 
 _IDLE_POLL_S = 0.05
@@ -30,9 +30,10 @@ _IDLE_POLL_S = 0.05
 
 @dataclass(slots=True)
 class _Lane:
-    """A work item under way: the next episode to run, and the replay shards so far."""
+    """A work item under way: its full config, the next episode to run, and the replay shards so far."""
 
     work: Work
+    config: Config
     next_episode: int
     shards: list[StoredFile]
     started: float = field(default_factory=time.perf_counter)
@@ -42,10 +43,10 @@ class _Lane:
         item = self.work.item
         return item.stop if isinstance(item, Segment) else item.num_episodes - 1
 
-    def job(self, setup: AgentSetup) -> EpisodeJob:
+    def job(self) -> EpisodeJob:
         is_segment = isinstance(self.work.item, Segment)
         return EpisodeJob(
-            config=setup.config(self.work.config),
+            config=self.config,
             seed=self.work.seed,
             index=self.next_episode,
             is_random=is_segment and self.next_episode == 0,
@@ -184,13 +185,14 @@ class InlineExecutor:
         state = engine.fresh(work.seed)
         shards: list[StoredFile] = []
         try:
+            config = self._setup.config(work.config)
             if work.start_from is not None:
                 state, shards = self._restore(state, work)
         except (ValueError, CorruptCheckpoint) as error:
             self._outcomes.put(ItemDone(work.item, "failed", str(error), 0.0))
             return
         engine.load(lane, state)
-        lanes[lane] = _Lane(work, work.next_episode, shards)
+        lanes[lane] = _Lane(work, config, work.next_episode, shards)
 
     def _restore(self, template: PetsState, work: Work) -> tuple[PetsState, list[StoredFile]]:
         """The agent that ``work`` starts from, and the files of its replay."""
@@ -207,7 +209,7 @@ class InlineExecutor:
 
     def _advance(self, engine: Engine, lanes: dict[int, _Lane]) -> None:
         """One episode of every busy lane; lanes whose item ended become free."""
-        jobs = {slot: lane.job(self._setup) for slot, lane in lanes.items()}
+        jobs = {slot: lane.job() for slot, lane in lanes.items()}
         results = engine.run_episode(jobs, self._stop.is_set)
         states = engine.snapshot([slot for slot, job in jobs.items() if job.learns])
         for slot, result in results.items():
