@@ -1,0 +1,155 @@
+"""Environments on the host: seeded, watched, and failing with a reason."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Box
+
+from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, make_env
+from cartwheel.envs.tasks import CARTPOLE_SWINGUP, INVERTED_PENDULUM, LINE, PENDULUM
+
+ZERO = np.zeros(1, np.float32)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever happens to the simulator, no log file lands where the user stands."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("task", [CARTPOLE_SWINGUP, PENDULUM, INVERTED_PENDULUM, LINE], ids=lambda task: task.id)
+def test_the_same_seed_is_the_same_episode(task: Any) -> None:
+    """Resets are seeded: same seed, same start and same steps; another seed, another start (the line has one)."""
+    one, two = make_env(task), make_env(task)
+    one.reset(1)
+    assert np.array_equal(one.reset(7), two.reset(7))
+    assert np.array_equal(one.step(ZERO)[0], two.step(ZERO)[0])
+    assert task is LINE or not np.array_equal(one.reset(7), two.reset(8))
+
+
+def test_observations_are_float32_and_time_limits_do_not_terminate() -> None:
+    """Reaching the episode's length is not termination."""
+    task = dataclasses.replace(PENDULUM, episode_length=3)
+    env = make_env(task)
+    assert env.reset(0).dtype == np.float32
+    for _ in range(3):
+        obs, _, terminated = env.step(ZERO)
+        assert obs.dtype == np.float32
+        assert not terminated
+    assert not env.warnings
+
+
+def broken(**state: Any) -> WatchedEnv:
+    """A pendulum on a cart whose simulator has been given an impossible state."""
+    env = make_env(INVERTED_PENDULUM)
+    env.reset(0)
+    inner: Any = env.env.unwrapped
+    for name, value in state.items():
+        getattr(inner.data, name)[:] = value
+    return env
+
+
+def warnings_of(env: WatchedEnv, action: np.ndarray = ZERO) -> set[str]:
+    with contextlib.suppress(EnvironmentFailed):
+        env.step(action)
+    return set(env.warnings)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [({"qvel": 1e9}, "BADQACC"), ({"qpos": np.nan}, "BADQPOS"), ({"qvel": np.nan}, "BADQVEL")]
+)
+def test_a_simulator_that_reset_itself_is_noticed(state: dict[str, Any], expected: str) -> None:
+    """MuJoCo resets a broken state silently and the step looks normal: the warning counters tell."""
+    assert expected in warnings_of(broken(**state))
+
+
+def test_an_impossible_action_is_noticed() -> None:
+    """A NaN action leaves a mark even where observation and reward look normal."""
+    env = make_env(INVERTED_PENDULUM)
+    env.reset(0)
+    assert "BADCTRL" in warnings_of(env, np.asarray([np.nan], np.float32))
+    swing_up = make_env(CARTPOLE_SWINGUP)
+    swing_up.reset(0)
+    with pytest.raises(EnvironmentFailed, match=r"cartwheel/CartPoleSwingUp-v0: step 1 returned a value .* not finite"):
+        swing_up.step(np.asarray([np.nan], np.float32))
+    assert swing_up.warnings["not_finite"] == 1
+
+
+def test_warnings_are_those_of_this_episode() -> None:
+    """A reset forgets the alarms of the episode before."""
+    env = broken(qvel=1e9)
+    warnings_of(env)
+    env.reset(1)
+    env.step(ZERO)
+    assert not env.warnings
+
+
+class Odd:
+    """Stands in for an environment: returns what it is told to."""
+
+    action_space = Box(-1.0, 1.0, (1,), np.float32)
+    unwrapped = None
+
+    def __init__(self, first: Any, *step: Any) -> None:
+        self.first, self.result = first, step
+
+    def reset(self, **_: Any) -> Any:
+        if isinstance(self.first, Exception):
+            raise self.first
+        return self.first, {}
+
+    def step(self, _: Any) -> Any:
+        return *self.result, False, False, {}
+
+
+GOOD = np.zeros(2)
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "message"),
+    [
+        (RuntimeError("no\nlicense"), (GOOD, 0.0), r"reset raised RuntimeError\('no\\nlicense'\)"),
+        (np.asarray([np.nan, 0.0]), (GOOD, 0.0), "step 0 returned a value that is not finite"),
+        (np.zeros(3), (GOOD, 0.0), r"step 0 returned an observation of shape \(3,\)"),
+        ({"a": 1}, (GOOD, 0.0), "step 0 returned an observation that is no vector"),
+        (GOOD, (np.asarray([0.0, np.inf]), 0.0), "step 1 returned a value that is not finite"),
+        (GOOD, (np.asarray([0.0, 1e300]), 0.0), "step 1 returned a value that is not finite"),
+        (GOOD, (GOOD, np.nan), r"step 1 returned a value that is not finite \(reward nan\)"),
+        (GOOD, (GOOD, None), "step 1 raised TypeError"),
+        (GOOD, (np.zeros((2, 1)), 0.0), r"step 1 returned an observation of shape \(2, 1\)"),
+    ],
+)
+def test_what_nothing_can_learn_from_fails_the_episode(first: Any, step: Any, message: str) -> None:
+    """An environment that raises or returns nonsense fails with its name, the step and the reason on one line."""
+    env = WatchedEnv(LINE, Odd(first, *step))  # type: ignore[arg-type]
+
+    def begin() -> None:
+        env.reset(0)
+        env.step(ZERO)
+
+    with pytest.raises(EnvironmentFailed, match=message) as failure:
+        begin()
+    assert "\n" not in str(failure.value)
+    assert str(failure.value).startswith("cartwheel/Line-v0: ")
+
+
+def test_rewards_beyond_working_physics_are_counted() -> None:
+    """The exploding step pays before any counter moves: rewards beyond the task's bound are on record."""
+    env = WatchedEnv(LINE, Odd(GOOD, GOOD, 2e3))  # type: ignore[arg-type]
+    env.reset(0)
+    for _ in range(2):
+        env.step(ZERO)
+    assert env.warnings == {"reward_out_of_bounds": 2}
+
+
+def test_an_unknown_environment_is_named() -> None:
+    """Gymnasium's complaint comes back as one line with the id."""
+    with pytest.raises(ValueError, match="env_id 'Pendulmu-v1': Environment `Pendulmu` doesn't exist"):
+        make_env(dataclasses.replace(PENDULUM, env_id="Pendulmu-v1"))
