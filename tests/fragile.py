@@ -1,6 +1,7 @@
-"""The line with short episodes, in an environment that breaks when a test says so."""
+"""The line with short episodes, in an environment that breaks or is slow when a test says so."""
 
 import dataclasses
+import time
 from typing import Any, ClassVar
 
 import gymnasium
@@ -16,15 +17,17 @@ CONFIG = {"plan_horizon": 3, "num_iterations": 2, "num_samples": 12, "elite_rati
 
 
 class Fragile(Line):
-    """Breaks at step 3 of every episode that is reset with one of ``breaking_seeds``."""
+    """Breaks at step 3 of every episode that is reset with one of ``breaking_seeds``; takes its time."""
 
     breaking_seeds: ClassVar[set[int]] = set()
+    step_s: ClassVar[float] = 0.0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         self._breaks_in = 3 if seed in self.breaking_seeds else -1
         return super().reset(seed=seed, options=options)
 
     def step(self, action: Any) -> Any:
+        time.sleep(self.step_s)
         self._breaks_in -= 1
         if self._breaks_in == 0:
             raise RuntimeError("the cable\nhas snapped")

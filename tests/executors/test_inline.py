@@ -1,0 +1,206 @@
+"""The inline executor: segments, interruptions, evaluations, failures; with tiny agents and short episodes."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fragile
+from cartwheel.agents.pets.setup import AgentSetup
+from cartwheel.executors.inline import InlineExecutor
+from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, StartFrom, Work
+from cartwheel.records import CheckpointId, Evaluation, Segment, SegmentId, Sources
+from cartwheel.seeds import seed_integer
+from cartwheel.store.checkpoints import CheckpointStore
+
+CONFIG = fragile.CONFIG
+Maker = Callable[..., InlineExecutor]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CheckpointStore:
+    return CheckpointStore(tmp_path)
+
+
+@pytest.fixture
+def make(store: CheckpointStore) -> Iterator[Maker]:
+    """Executors of two lanes on one device, all closed in the end."""
+    made: list[InlineExecutor] = []
+
+    def new(setup: AgentSetup | None = None, **options: Any) -> InlineExecutor:
+        made.append(InlineExecutor(setup or fragile.setup(), store, 2, **{"max_devices": 1, **options}))
+        return made[-1]
+
+    yield new
+    for executor in made:
+        executor.close()
+
+
+def segment(trial: int, start: int = 0, stop: int = 2, config: Any = CONFIG) -> Segment:
+    sources = None if start == 0 else Sources.whole(SegmentId(f"{trial}.0"))
+    return Segment(trial, 0 if start == 0 else 1, config, start, stop, sources)
+
+
+def work(item: Segment | Evaluation, checkpoint: CheckpointId | None = None, next_episode: int = 0) -> Work:
+    start = None if checkpoint is None else StartFrom(checkpoint, checkpoint, checkpoint, checkpoint)
+    config, name = (item.config, item.id) if isinstance(item, Segment) else (CONFIG, "evaluation")
+    return Work(item, config, ("test", name), start, next_episode)
+
+
+def run(executor: InlineExecutor, works: Sequence[Work], patience_s: float = 120.0) -> list[Outcome]:
+    """Submit all at once and wait until all are done."""
+    outcomes: list[Outcome] = []
+    for one in works:
+        executor.submit(one)
+    until = time.monotonic() + patience_s
+    while sum(isinstance(outcome, ItemDone) for outcome in outcomes) < len(works):
+        outcomes.extend(executor.next_outcomes(1.0))
+        assert time.monotonic() < until, outcomes
+    return outcomes
+
+
+def episodes(outcomes: Sequence[Outcome], trial: int | None = None) -> list[EpisodeDone]:
+    found = [outcome for outcome in outcomes if isinstance(outcome, EpisodeDone)]
+    return [one for one in found if trial is None or (isinstance(one.item, Segment) and one.item.trial == trial)]
+
+
+def done(outcomes: Sequence[Outcome], trial: int) -> ItemDone:
+    items = [outcome for outcome in outcomes if isinstance(outcome, ItemDone)]
+    return next(one for one in items if isinstance(one.item, Segment) and one.item.trial == trial)
+
+
+def test_an_interrupted_segment_is_the_same_segment(make: Maker, store: CheckpointStore) -> None:
+    """Run in one go, or stopped after an episode and restored by another executor: the same checkpoints, by digest."""
+    whole = episodes(run(make(), [work(segment(1))]))
+    assert [one.episode.index for one in whole] == [0, 1, 2]
+    assert [one.episode.is_random for one in whole] == [True, False, False]
+    assert [len(one.files) for one in whole] == [2, 3, 4]  # the checkpoint, and a replay shard per episode
+    assert all(one.files[0].digest == one.checkpoint for one in whole)
+    for file in whole[-1].files:
+        store.verify(file.digest)
+        assert store.size(file.digest) == file.size_bytes
+    rest = episodes(run(make(), [work(segment(1), whole[0].checkpoint, next_episode=1)]))
+    assert [one.episode.index for one in rest] == [1, 2]
+    assert [one.checkpoint for one in rest] == [one.checkpoint for one in whole[1:]]
+    assert [one.files for one in rest] == [one.files for one in whole[1:]]
+
+
+def test_company_and_devices_change_no_digest(make: Maker) -> None:
+    """The same segments, alone or four at once on two devices: the same checkpoints."""
+    alone = [episodes(run(make(), [work(segment(trial))])) for trial in (1, 2)]
+    together = run(make(max_devices=2), [work(segment(trial)) for trial in (3, 2, 4, 1)])
+    for trial, expected in zip((1, 2), alone, strict=True):
+        assert [one.checkpoint for one in episodes(together, trial)] == [one.checkpoint for one in expected]
+
+
+def test_more_items_than_lanes_wait_their_turn(make: Maker) -> None:
+    """Five items on two lanes all get done, also those that were queued while every lane was busy."""
+    executor = make()
+    outcomes = run(executor, [work(segment(trial, stop=1 + trial % 2)) for trial in range(5)])
+    assert [done(outcomes, trial).status for trial in range(5)] == ["done"] * 5
+    assert [len(episodes(outcomes, trial)) for trial in range(5)] == [2, 3, 2, 3, 2]
+    assert executor.num_free == 2
+
+
+def test_a_copy_continues_under_its_own_config_and_seed(make: Maker) -> None:
+    """A segment from another trial's checkpoint keeps the data, and goes its own way from there."""
+    executor = make()
+    parent = episodes(run(executor, [work(segment(1))]))[-1]
+    copies = [segment(trial, start=2, stop=3) for trial in (2, 3)]
+    outcomes = run(executor, [work(copy, parent.checkpoint, next_episode=3) for copy in copies])
+    ends = [episodes(outcomes, trial)[-1] for trial in (2, 3)]
+    assert all(set(parent.files[1:]) < set(end.files) for end in ends)
+    assert ends[0].checkpoint != ends[1].checkpoint
+
+
+def test_an_evaluation_leaves_no_checkpoint(make: Maker, store: CheckpointStore) -> None:
+    """Evaluations play and learn nothing: no file, no random episode, fresh seeds, the same result again."""
+    executor = make()
+    checkpoint = episodes(run(executor, [work(segment(1))]))[-1].checkpoint
+    before = store.digests()
+    evaluation = Evaluation(SegmentId("1.0"), 7, 3)
+    played = [episodes(run(executor, [work(evaluation, checkpoint)])) for _ in range(2)]
+    assert store.digests() == before
+    assert [one.checkpoint for one in played[0]] == [None] * 3
+    assert not any(one.episode.is_random or one.episode.metrics or one.files for one in played[0])
+    assert [one.episode.return_ for one in played[0]] == [one.episode.return_ for one in played[1]]
+
+
+def test_a_broken_environment_fails_its_item_alone(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The item ends as failed, with the reason; finished episodes stay; the neighbour goes on to its end."""
+    monkeypatch.setattr(fragile.Fragile, "breaking_seeds", {seed_integer("test", "1.0", 1, "reset")})
+    outcomes = run(make(), [work(segment(trial)) for trial in (1, 2)])
+    assert done(outcomes, 1).status == "failed"
+    assert "tests/Fragile-v0: step 3 raised RuntimeError" in done(outcomes, 1).reason
+    assert len(episodes(outcomes, 1)) == 1
+    assert done(outcomes, 2).status == "done"
+    assert len(episodes(outcomes, 2)) == 3
+
+
+def test_a_checkpoint_that_does_not_fit_fails_its_item(make: Maker, store: CheckpointStore) -> None:
+    """Arrays of another shape are refused with their name, and the lane is free for the next item."""
+    executor = make()
+    checkpoint = episodes(run(executor, [work(segment(1))]))[-1].checkpoint
+    assert checkpoint is not None
+    arrays, manifest = store.read(checkpoint)
+    wrong = store.write({**arrays, "weights/.weights[0]": np.zeros((2, 3, 9), np.float32)}, manifest)
+    outcomes = run(executor, [work(segment(2, start=2, stop=3), wrong.digest, next_episode=3), work(segment(3))])
+    assert done(outcomes, 2).status == "failed"
+    assert "does not fit the agent: weights/.weights[0] is float32[2, 3, 9]" in done(outcomes, 2).reason
+    assert done(outcomes, 3).status == "done"
+    assert executor.num_free == 2
+
+
+@pytest.mark.parametrize("config", [{"num_samples": 17}, {"learning_rate": 1e9}, {"no_such_hyper": 1.0}])
+def test_a_config_that_cannot_run_fails_its_item(make: Maker, config: dict[str, Any]) -> None:
+    """A config beyond the program's sizes, or no config at all, is that item's failure and nobody else's."""
+    bad = segment(1, config={**CONFIG, **config})
+    outcomes = run(make(), [work(bad), work(segment(2))])
+    assert done(outcomes, 1).status == "failed"
+    assert next(iter(config)) in done(outcomes, 1).reason
+    assert done(outcomes, 2).status == "done"
+
+
+def test_weights_that_blow_up_are_diverged(make: Maker, store: CheckpointStore) -> None:
+    """A model whose weights are no longer finite ends as diverged, without a checkpoint."""
+    executor = make()
+    checkpoint = episodes(run(executor, [work(segment(1))]))[-1].checkpoint
+    assert checkpoint is not None
+    arrays, manifest = store.read(checkpoint)
+    name = "weights/.weights[1]"
+    blown = store.write({**arrays, name: np.full_like(arrays[name], 3e38)}, manifest)
+    outcomes = run(executor, [work(segment(2, start=2, stop=3), blown.digest, next_episode=3)])
+    assert done(outcomes, 2).status == "diverged"
+    assert done(outcomes, 2).reason == "the model's weights are not finite"
+    assert episodes(outcomes, 2) == []
+
+
+def test_closing_abandons_the_running_episode(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An executor in the middle of a long episode is gone within a second, and no half episode comes out."""
+    monkeypatch.setattr(fragile.Fragile, "step_s", 0.5)
+    executor = make()
+    executor.submit(work(segment(1)))
+    until = time.monotonic() + 120
+    while executor.compile_s == 0.0:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    time.sleep(0.3)
+    started = time.monotonic()
+    executor.close()
+    assert time.monotonic() - started < 1.0
+    assert executor.next_outcomes(0.0) == []
+
+
+def test_an_error_in_a_lane_reaches_the_study(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is nobody's fault but the program's is raised where outcomes are awaited, not swallowed in a thread."""
+
+    def explode(*_: Any) -> Any:
+        raise ArithmeticError("a defect")
+
+    monkeypatch.setattr("cartwheel.engine.Engine.run_episode", explode)
+    executor = make()
+    with pytest.raises(ArithmeticError, match="a defect"):
+        run(executor, [work(segment(1))])
