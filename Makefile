@@ -28,10 +28,10 @@ demo: install
 	$(BIN)/cartwheel demo studies/demo.toml --run-dir runs/demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 slow: install
-	$(BIN)/python -m pytest -m slow -n 0 --timeout 3600 -s
+	$(BIN)/python -m pytest -m slow --timeout 3600 -s
 
 check: install
 	$(BIN)/ruff check src tests tools
