@@ -1,202 +1,25 @@
-"""What is known about a task: reward, termination, encodings, limits, defaults. Pure functions, no environment.
-
-A model of the environment predicts a *target* from an encoded observation and an action; the planner scores
-imagined transitions with the task's own reward. So a task is three formulas and a table of numbers:
-
-    reward(obs, action, next_obs)      what the environment pays
-    terminated(next_obs)               whether the episode ends there
-    encode(obs)                        what the model sees of an observation
-
-``target`` and ``next_obs`` say what the model predicts and how an observation follows from it; both default to
-differences. All functions work on single vectors, ``obs`` [O], ``action`` [A], in the environment's own units, are
-written with ``jax.numpy`` and are vectorised by their callers.
-"""
+"""The tasks that Cartwheel knows, by id. A new one is one entry; what a task is: ``cartwheel.envs.task``."""
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from cartwheel.envs.classic import CARTPOLE_SWINGUP, INVERTED_PENDULUM, LINE, PENDULUM
+from cartwheel.envs.task import Task
+from cartwheel.envs.task import _never as _never
 
-Obs = Float[Array, " O"]
-Action = Float[Array, " A"]
-Scalar = Float[Array, ""]
+__all__ = [
+    "CARTPOLE_SWINGUP",
+    "INVERTED_PENDULUM",
+    "LINE",
+    "PENDULUM",
+    "Task",
+    "get_task",
+    "register_task",
+    "task_ids",
+]
 
-
-def _unchanged(obs: Obs) -> Obs:
-    return obs
-
-
-def _difference(obs: Obs, next_obs: Obs) -> Obs:
-    return next_obs - obs
-
-
-def _sum(obs: Obs, prediction: Obs) -> Obs:
-    return obs + prediction
-
-
-def _never(next_obs: Obs) -> Bool[Array, ""]:
-    return jnp.zeros((), bool) & (next_obs[0] != next_obs[0])
-
-
-@dataclass(frozen=True)
-class Task:
-    """One task. ``id`` is ours, ``env_id`` Gymnasium's, which is made with ``env_kwargs``.
-
-    ``action_low`` and ``action_high`` are in the environment's units; ``step_s`` is the duration of one environment
-    step. ``planner_reward`` is what the planner maximises where that is declared to differ from ``reward``.
-    ``reward_bound`` is the largest |reward| that working physics can pay in one step.
-    ``defaults`` overrides the agent's default config.
-    """
-
-    id: str
-    env_id: str
-    obs_size: int
-    action_low: tuple[float, ...]
-    action_high: tuple[float, ...]
-    episode_length: int
-    step_s: float
-    reward: Callable[[Obs, Action, Obs], Scalar]
-    reward_bound: float
-    terminated: Callable[[Obs], Bool[Array, ""]] = _never
-    planner_reward: Callable[[Obs, Action, Obs], Scalar] | None = None
-    encode: Callable[[Obs], Array] = _unchanged
-    target: Callable[[Obs, Obs], Array] = _difference
-    next_obs: Callable[[Obs, Array], Obs] = _sum
-    has_termination: bool = False
-    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    defaults: Mapping[str, float | int | str] = field(default_factory=dict)
-
-    @property
-    def action_size(self) -> int:
-        return len(self.action_low)
-
-    @property
-    def imagined_reward(self) -> Callable[[Obs, Action, Obs], Scalar]:
-        """The reward that plans are scored with."""
-        return self.reward if self.planner_reward is None else self.planner_reward
-
-
-# --- CartPole swing-up (Chua et al. 2018; own MJCF) ------------------------------------------------------------
-
-
-def _swingup_reward(obs: Obs, action: Action, next_obs: Obs) -> Scalar:
-    """exp(-|tip - (0, 0.6)|^2 / 0.36) - 0.01 a^2 with the pole's tip at (x - 0.6 sin t, -0.6 cos t)."""
-    x, theta = next_obs[0], next_obs[1]
-    tip_x, tip_z = x - 0.6 * jnp.sin(theta), -0.6 * jnp.cos(theta)
-    distance2 = jnp.square(tip_x) + jnp.square(tip_z - 0.6)
-    return jnp.exp(-distance2 / 0.36) - 0.01 * jnp.sum(jnp.square(action))
-
-
-def _swingup_encode(obs: Obs) -> Array:
-    x, theta, x_velocity, theta_velocity = obs
-    return jnp.stack([jnp.sin(theta), jnp.cos(theta), x, x_velocity, theta_velocity])
-
-
-CARTPOLE_SWINGUP = Task(
-    id="cartpole-swingup",
-    env_id="cartwheel/CartPoleSwingUp-v0",
-    obs_size=4,
-    action_low=(-3.0,),
-    action_high=(3.0,),
-    episode_length=200,
-    step_s=0.04,
-    reward=_swingup_reward,
-    reward_bound=1.1,
-    encode=_swingup_encode,
-)
-
-
-# --- Pendulum-v1 (Gymnasium) -----------------------------------------------------------------------------------------
-
-
-def _pendulum_reward(obs: Obs, action: Action, next_obs: Obs) -> Scalar:
-    """-(t^2 + 0.1 t'^2 + 0.001 u^2) of the state *before* the step, t the angle from upright in (-pi, pi]."""
-    angle = jnp.arctan2(obs[1], obs[0])
-    return -(jnp.square(angle) + 0.1 * jnp.square(obs[2]) + 0.001 * jnp.sum(jnp.square(action)))
-
-
-def _pendulum_next_obs(obs: Obs, prediction: Array) -> Obs:
-    """The predicted point is put back on the unit circle: cosine and sine of one angle stay what they are."""
-    cosine, sine, velocity = obs + prediction
-    norm = jnp.sqrt(jnp.square(cosine) + jnp.square(sine) + 1e-12)
-    return jnp.stack([cosine / norm, sine / norm, jnp.clip(velocity, -8.0, 8.0)])
-
-
-PENDULUM = Task(
-    id="Pendulum-v1",
-    env_id="Pendulum-v1",
-    obs_size=3,
-    action_low=(-2.0,),
-    action_high=(2.0,),
-    episode_length=200,
-    step_s=0.05,
-    reward=_pendulum_reward,
-    reward_bound=16.3,
-    next_obs=_pendulum_next_obs,
-)
-
-
-# --- InvertedPendulum-v5 (Gymnasium, MuJoCo) --------------------------------------------------------------------------
-
-
-def _balance_terminated(next_obs: Obs) -> Bool[Array, ""]:
-    return ~jnp.all(jnp.isfinite(next_obs)) | (jnp.abs(next_obs[1]) > 0.2)
-
-
-def _balance_reward(obs: Obs, action: Action, next_obs: Obs) -> Scalar:
-    """1 for every step that does not end the episode."""
-    return jnp.where(_balance_terminated(next_obs), 0.0, 1.0)
-
-
-def _balance_planner_reward(obs: Obs, action: Action, next_obs: Obs) -> Scalar:
-    """The reward is flat until it is too late: the planner also likes an upright pole near the middle of the rail."""
-    return _balance_reward(obs, action, next_obs) - 10.0 * jnp.square(next_obs[1]) - 0.1 * jnp.square(next_obs[0])
-
-
-INVERTED_PENDULUM = Task(
-    id="InvertedPendulum-v5",
-    env_id="InvertedPendulum-v5",
-    obs_size=4,
-    action_low=(-3.0,),
-    action_high=(3.0,),
-    episode_length=1000,
-    step_s=0.04,
-    reward=_balance_reward,
-    reward_bound=1.0,
-    terminated=_balance_terminated,
-    planner_reward=_balance_planner_reward,
-    has_termination=True,
-    # the first episodes last five steps: without many passes over so few rows nothing is learned
-    defaults={"num_epochs": 100, "learning_rate": 3e-3, "plan_horizon": 15, "noise_exponent": 0.5},
-)
-
-
-# --- The line: a point mass (the learning gate of mbrl-lib's tests) ---------------------------------------------------
-
-
-def _line_reward(obs: Obs, action: Action, next_obs: Obs) -> Scalar:
-    return -0.001 * jnp.square(next_obs[0])
-
-
-LINE = Task(
-    id="line",
-    env_id="cartwheel/Line-v0",
-    obs_size=2,
-    action_low=(-1.0,),
-    action_high=(1.0,),
-    episode_length=30,
-    step_s=1.0,
-    reward=_line_reward,
-    reward_bound=1e3,
-    # an episode is one batch, so many passes; the best plan is full left, full right, rest: white noise finds it
-    defaults={"num_epochs": 100, "plan_horizon": 10, "noise_exponent": 0.0},
-)
-
-_TASKS: dict[str, Task] = {task.id: task for task in (CARTPOLE_SWINGUP, PENDULUM, INVERTED_PENDULUM, LINE)}
+_SHIPPED = (CARTPOLE_SWINGUP, PENDULUM, INVERTED_PENDULUM, LINE)
+_TASKS: dict[str, Task] = {task.id: task for task in _SHIPPED}
 
 
 def register_task(task: Task) -> None:

@@ -1,0 +1,78 @@
+"""What a task is: reward, termination, encodings, limits, defaults. Pure functions, no environment.
+
+A model of the environment predicts a *target* from an encoded observation and an action; the planner scores
+imagined transitions with the task's own reward. So a task is three formulas and a table of numbers:
+
+    reward(obs, action, next_obs)      what the environment pays
+    terminated(next_obs)               whether the episode ends there
+    encode(obs)                        what the model sees of an observation
+
+``target`` and ``next_obs`` say what the model predicts and how an observation follows from it; both default to
+differences. All functions work on single vectors, ``obs`` [O], ``action`` [A], in the environment's own units, are
+written with ``jax.numpy`` and are vectorised by their callers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+Obs = Float[Array, " O"]
+Action = Float[Array, " A"]
+Scalar = Float[Array, ""]
+
+
+def _unchanged(obs: Obs) -> Obs:
+    return obs
+
+
+def _difference(obs: Obs, next_obs: Obs) -> Obs:
+    return next_obs - obs
+
+
+def _sum(obs: Obs, prediction: Obs) -> Obs:
+    return obs + prediction
+
+
+def _never(next_obs: Obs) -> Bool[Array, ""]:
+    return jnp.zeros((), bool) & (next_obs[0] != next_obs[0])
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task. ``id`` is ours, ``env_id`` Gymnasium's, which is made with ``env_kwargs``.
+
+    ``action_low`` and ``action_high`` are in the environment's units; ``step_s`` is the duration of one environment
+    step. ``planner_reward`` is what the planner maximises where that is declared to differ from ``reward``.
+    ``reward_bound`` is the largest |reward| that working physics can pay in one step.
+    ``defaults`` overrides the agent's default config.
+    """
+
+    id: str
+    env_id: str
+    obs_size: int
+    action_low: tuple[float, ...]
+    action_high: tuple[float, ...]
+    episode_length: int
+    step_s: float
+    reward: Callable[[Obs, Action, Obs], Scalar]
+    reward_bound: float
+    terminated: Callable[[Obs], Bool[Array, ""]] = _never
+    planner_reward: Callable[[Obs, Action, Obs], Scalar] | None = None
+    encode: Callable[[Obs], Array] = _unchanged
+    target: Callable[[Obs, Obs], Array] = _difference
+    next_obs: Callable[[Obs, Array], Obs] = _sum
+    has_termination: bool = False
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, float | int | str] = field(default_factory=dict)
+
+    @property
+    def action_size(self) -> int:
+        return len(self.action_low)
+
+    @property
+    def imagined_reward(self) -> Callable[[Obs, Action, Obs], Scalar]:
+        """The reward that plans are scored with."""
+        return self.reward if self.planner_reward is None else self.planner_reward
