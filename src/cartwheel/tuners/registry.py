@@ -7,9 +7,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cartwheel.errors import did_you_mean
 from cartwheel.space import Space
+from cartwheel.tuners import hyperband, pbt, random_search, successive_halving
 from cartwheel.tuners.base import Tuner
-from cartwheel.tuners.pbt import AISTATS2021, Pbt, PbtSettings
-from cartwheel.tuners.random_search import RandomSearch, RandomSearchSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +23,12 @@ class TunerEntry:
 
 
 TUNERS: Mapping[str, TunerEntry] = {
-    "random-search": TunerEntry(RandomSearchSettings, RandomSearch),
-    "pbt": TunerEntry(PbtSettings, Pbt, {"aistats2021": AISTATS2021}),
+    "random-search": TunerEntry(random_search.RandomSearchSettings, random_search.random_search),
+    "successive-halving": TunerEntry(
+        successive_halving.SuccessiveHalvingSettings, successive_halving.successive_halving
+    ),
+    "hyperband": TunerEntry(hyperband.HyperbandSettings, hyperband.hyperband, {"aistats2021": hyperband.AISTATS2021}),
+    "pbt": TunerEntry(pbt.PbtSettings, pbt.Pbt, {"aistats2021": pbt.AISTATS2021}),
 }
 
 

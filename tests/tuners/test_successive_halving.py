@@ -1,0 +1,62 @@
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cartwheel.records import Segment
+from cartwheel.tuners.base import Tuner
+from cartwheel.tuners.registry import make_tuner
+from cartwheel.tuners.successive_halving import ladder
+from synthetic import PLAIN, Loop, SyntheticAgent, issued, tell_all
+
+
+def halving(num_episodes: int = 9, **chosen: Any) -> Tuner:
+    return make_tuner("successive-halving", chosen, PLAIN, 1, num_episodes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "budgets"),
+    [((1, 3, 81), [1, 3, 9, 27, 81]), ((1, 3, 10), [1, 3, 9, 10]), ((2, 4, 33), [2, 8, 32, 33]), ((5, 3, 3), [3])],
+)
+def test_budgets_grow_by_eta_and_the_last_may_be_nearer(arguments: tuple[int, int, int], budgets: list[int]) -> None:
+    assert ladder(*arguments) == budgets
+
+
+@given(st.integers(1, 20), st.integers(2, 10), st.integers(1, 500), st.integers(0, 500))
+def test_more_episodes_change_only_the_end_of_the_ladder(low: int, eta: int, before: int, more: int) -> None:
+    short, long = ladder(low, eta, before), ladder(low, eta, before + more)
+    assert long[: len(short) - 1] == short[:-1]
+    assert short[-1] <= long[len(short) - 1]
+
+
+def spans(segments: dict[Any, Segment]) -> Counter[tuple[int, int]]:
+    return Counter((s.start, s.stop) for s in segments.values())
+
+
+def test_one_bracket() -> None:
+    run = Loop(halving(num_trials=81, num_episodes=81), SyntheticAgent(PLAIN), lanes=9).run()
+    assert spans(issued(run.log)) == {(0, 1): 81, (1, 3): 27, (3, 9): 9, (9, 27): 3, (27, 81): 1}
+
+
+def test_somebody_gets_the_whole_budget_however_few_begin() -> None:
+    run = Loop(halving(num_trials=2), SyntheticAgent(PLAIN)).run()
+    assert spans(issued(run.log)) == {(0, 1): 2, (1, 3): 1, (3, 9): 1}
+
+
+def test_an_extension_adds_to_the_upper_end() -> None:
+    run = Loop(halving(num_trials=9, num_episodes=4), SyntheticAgent(PLAIN)).run()
+    assert spans(issued(run.log)) == {(0, 1): 9, (1, 3): 3, (3, 4): 1}
+    longer = halving(num_trials=9, num_episodes=20)
+    tell_all(longer, run.log)
+    rest = Loop(longer, run.agent, log=list(run.log)).run()
+    assert spans(issued(rest.log)) == {(0, 1): 9, (1, 3): 3, (3, 4): 1, (4, 9): 1, (9, 20): 1}
+
+
+def test_an_extension_begun_with_restarts_goes_on() -> None:
+    run = Loop(halving(num_trials=9, num_episodes=4, restart=True), SyntheticAgent(PLAIN)).run()
+    assert spans(issued(run.log)) == {(0, 1): 9, (0, 3): 3, (0, 4): 1}
+    longer = halving(num_trials=9, num_episodes=9, restart=True)
+    tell_all(longer, run.log)
+    assert [(s.trial, s.start, s.stop) for s in longer.ask(9)] == [(12, 4, 9)]
