@@ -92,7 +92,6 @@ def test_termination_is_the_environments(task: Task) -> None:
     found = jax.jit(jax.vmap(task.terminated))(jnp.asarray(seen.next_obs))
     assert found.tolist() == seen.terminated
     assert any(seen.terminated) == task.has_termination
-    assert task.has_termination == (task.terminated is not tasks._never)
 
 
 def test_predictions_lead_back_to_the_observation(task: Task) -> None:

@@ -5,7 +5,6 @@ import difflib
 
 from cartwheel.envs.classic import CARTPOLE_SWINGUP, INVERTED_PENDULUM, LINE, PENDULUM
 from cartwheel.envs.task import Task
-from cartwheel.envs.task import _never as _never
 
 __all__ = [
     "CARTPOLE_SWINGUP",

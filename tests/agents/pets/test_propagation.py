@@ -82,6 +82,17 @@ def test_e_moves_one_particle_by_the_mean_of_means() -> None:
     np.testing.assert_allclose(found, 37.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["tsinf", "ts1", "e"])
+def test_every_particle_is_moved_from_where_it_is(name: Any) -> None:
+    """Dealing particles to networks and back gives each its own prediction: here its position, so it doubles."""
+    shape = ensemble_shape(propagation=name)
+    luck = propagation.draw_luck(shape, 1, jax.random.key(5)).at(jnp.int32(0))
+    positions = jnp.arange(1.0, propagation.particles_per_sample(shape) * 7 + 1, dtype=jnp.float32).reshape(-1, 7, 1)
+    world = linear_world(shape, [[1.0], [0.0]])
+    found = propagation.imagine(POSITION, shape, world, positions, jnp.zeros_like(positions), luck)
+    np.testing.assert_allclose(found, 2.0 * positions, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["tsinf", "ts1"])
 def test_noise_is_each_networks_own_spread(name: Any) -> None:
     """A particle moves by its network's mean plus its network's std times its own draw, shared by all samples."""
