@@ -256,7 +256,7 @@ def _facts(study: Study) -> dict[str, Any]:
         "run_dir": str(study.run_dir),
         "state": "done" if study.is_done else _activity(study.run_dir),
         "env_id": tables.meta["env_id"],
-        "tuner": tables.meta["tuner"],
+        "tuner": tables.meta.get("tuner"),
         f"{trial_noun(tables)}s": counted.num_trials,
         "episodes": counted.num_episodes,
         "env_steps": counted.env_steps,

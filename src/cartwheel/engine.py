@@ -216,10 +216,10 @@ class Engine:
             return {}
         learns = np.zeros(self.num_lanes, bool)
         learns[list(jobs)] = True
-        rows = np.asarray(self._states.replay.num_rows) + rollout.lengths
-        if rows[learns].max() > self.shape.capacity - self.task.episode_length:
-            self._check_capacity(np.asarray(self._states.replay.num_rows)[learns])
-        bounds = fit_bounds(int(hypers.model.num_epochs[learns].max()), int(rows[learns].max()), self.shape)
+        num_rows = np.asarray(self._states.replay.num_rows)[learns]
+        self._check_capacity(num_rows)
+        most_rows = int((num_rows + rollout.lengths[learns]).max())
+        bounds = fit_bounds(int(hypers.model.num_epochs[learns].max()), most_rows, self.shape)
         _, keys = self._per_lane(jobs, "fit")
         episode = host_transitions(rollout.obs, rollout.action, rollout.next_obs)
         arguments = self._put((episode, rollout.lengths, learns, hypers))

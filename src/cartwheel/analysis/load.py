@@ -25,8 +25,10 @@ def read_tables(folder: RunFolder) -> StudyTables:
     """The tables of an open run folder."""
     spec = parse_spec(folder.read.meta("spec"), {}, str(folder.path))
     evaluations = folder.read.evaluations()
+    # a training under a given schedule has a spec, but nobody tunes
+    tuner = {"tuner": spec.tuner.name} if folder.read.meta("kind") == "tune" else {}
     return StudyTables(
-        meta={"name": folder.path.name, "env_id": spec.env_id, "tuner": spec.tuner.name, "seed": spec.seed},
+        meta={"name": folder.path.name, "env_id": spec.env_id, **tuner, "seed": spec.seed},
         settings=spec.to_dict(),
         environment=_environment(folder.path / ENVIRONMENT),
         space=spec.make_space(),
