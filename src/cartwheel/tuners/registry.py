@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cartwheel.errors import did_you_mean
 from cartwheel.space import Space
-from cartwheel.tuners import hyperband, pbt, random_search, successive_halving
+from cartwheel.tuners import asha, hyperband, pbt, random_search, successive_halving
 from cartwheel.tuners.base import Tuner
 
 
@@ -28,6 +28,7 @@ TUNERS: Mapping[str, TunerEntry] = {
         successive_halving.SuccessiveHalvingSettings, successive_halving.successive_halving
     ),
     "hyperband": TunerEntry(hyperband.HyperbandSettings, hyperband.hyperband, {"aistats2021": hyperband.AISTATS2021}),
+    "asha": TunerEntry(asha.AshaSettings, asha.Asha, is_synchronous=False),
     "pbt": TunerEntry(pbt.PbtSettings, pbt.Pbt, {"aistats2021": pbt.AISTATS2021}),
 }
 
