@@ -55,9 +55,7 @@ def test_the_tuner_of_the_guide_keeps_the_contract(tmp_path: Path) -> None:
     source, line = blocks(ROOT / "docs" / "adding-a-tuner.md", "python")
     (tmp_path / "latin_hypercube.py").write_text(source)
     (tmp_path / "registered.py").write_text(
-        "import latin_hypercube\n"
-        "from cartwheel.tuners.registry import TUNERS, TunerEntry\n"
-        f"TUNERS.update({{{line}}})\n"
+        f"import latin_hypercube\nfrom cartwheel.tuners.registry import TUNERS, TunerEntry\nTUNERS.update({{{line}}})\n"
     )
     contract = ROOT / "tests" / "contracts" / "test_tuner_contract.py"
     options = ["-p", "registered", "-p", "no:cacheprovider", "-n", "0", "-k", "latin-hypercube", str(contract)]
