@@ -8,6 +8,7 @@ from typing import Any, get_args
 import jax
 import numpy as np
 import pytest
+import scipy.stats
 
 import fragile
 from cartwheel.agents.pets.agent import PetsState
@@ -196,6 +197,16 @@ def test_transitions_are_what_happened(pair: Engine) -> None:
         assert result.episode.return_ == pytest.approx(paid, rel=1e-5)
         assert result.episode.length == len(rows.obs) == fragile.TASK.episode_length
     assert int(pair.snapshot([0])[0].replay.num_rows) == 3 * fragile.TASK.episode_length
+
+
+def test_random_actions_are_uniform(pair: Engine) -> None:
+    """The first episode's actions fill the whole range evenly, one agent's unlike another's (false alarm 1e-6)."""
+    actions = []
+    for i in range(40):
+        results = pair.run_episode({lane: job(0, name=f"r{i}-{lane}", learns=False) for lane in (0, 1)})
+        actions += [result.transitions.action[:, 0] for result in results.values()]
+    assert len({one.tobytes() for one in actions}) == len(actions)
+    assert scipy.stats.kstest(np.concatenate(actions), scipy.stats.uniform(-1, 2).cdf).pvalue > 1e-6
 
 
 def test_a_broken_environment_fails_its_own_lane_only(pair: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

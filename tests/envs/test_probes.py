@@ -53,6 +53,7 @@ def test_delay_plans_through_the_model() -> None:
     assert np.mean(learn(DELAY, 4)[-2:]) >= -1.0
 
 
+@pytest.mark.slow
 def test_integrator_learns_the_dynamics() -> None:
     """The point goes straight to the origin and stays there."""
     assert np.mean(learn(INTEGRATOR, 4)[-2:]) >= INTEGRATOR.best_return - 0.1

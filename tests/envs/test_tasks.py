@@ -16,7 +16,7 @@ from cartwheel.envs.simulator import true_dynamics
 from cartwheel.envs.tasks import Task
 
 SHIPPED = ["InvertedPendulum-v5", "Pendulum-v1", "cartpole-swingup", "line"]
-NUM_STEPS = 120
+NUM_STEPS = 160
 
 
 def all_tasks() -> list[Task]:
@@ -41,22 +41,23 @@ class Record:
 
 @functools.cache
 def record(name: str) -> Record:
-    """Random actions, then both extremes for long, then what swings: many episodes where they end early."""
+    """Random actions, both extremes for long, what swings and what pumps: many episodes where they end early."""
     task = tasks.get_task(name)
     env, rng, found = make_env(task), np.random.default_rng(1), Record()
     low, high = np.asarray(task.action_low, np.float32), np.asarray(task.action_high, np.float32)
     plans = [
-        lambda t: rng.uniform(low, high).astype(np.float32),
-        lambda t: high,
-        lambda t: low,
-        lambda t: high if t // 10 % 2 else low,
+        lambda t, obs: rng.uniform(low, high).astype(np.float32),
+        lambda t, obs: high,
+        lambda t, obs: low,
+        lambda t, obs: high if t // 10 % 2 else low,
+        lambda t, obs: high if obs[-1] > 0 else low,
     ]
     for seed, choose in enumerate(plans):
         obs, ended = env.reset(seed), False
         for t in range(NUM_STEPS):
             if ended or t % task.episode_length == 0:
                 obs, ended = env.reset(100 * seed + t), False
-            action = choose(t)
+            action = choose(t, obs)
             next_obs, reward, ended = env.step(action)
             for column, value in zip((found.obs, found.action, found.next_obs), (obs, action, next_obs), strict=True):
                 column.append(value)

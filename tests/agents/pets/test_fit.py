@@ -127,34 +127,45 @@ def test_batch_size_is_no_dead_knob() -> None:
     assert not np.array_equal(one.ensemble.weights[0], two.ensemble.weights[0])
 
 
+_bootstrap, _shuffle = jax.jit(bootstrap, static_argnums=(1, 2)), jax.jit(shuffle)
+
+
+def drawn(seed: int, num_networks: int, capacity: int, num_rows: int) -> np.ndarray:
+    """A resample [E, N]."""
+    return np.asarray(_bootstrap(random.key(seed), num_networks, capacity, jnp.int32(num_rows)))
+
+
+def shuffled(seed: int, resample: np.ndarray, num_rows: int) -> np.ndarray:
+    """The real part of a resample in a fresh order [E, num_rows]."""
+    return np.asarray(_shuffle(random.key(seed), jnp.asarray(resample), jnp.int32(num_rows)))[:, :num_rows]
+
+
 @pytest.mark.parametrize("num_rows", [1, 2, 33, 64])
 def test_resamples_come_from_the_real_rows(num_rows: int) -> None:
     """Every network draws with replacement from the rows there are, all equally often (false alarm 1e-6)."""
-    drawn = np.asarray(bootstrap(random.key(num_rows), 5, 3000, jnp.int32(num_rows)))
-    assert drawn.min() >= 0
-    assert drawn.max() < num_rows
-    counts = np.stack([np.bincount(row, minlength=num_rows) for row in drawn])
+    rows = drawn(num_rows, 5, 3000, num_rows)
+    assert rows.min() >= 0
+    assert rows.max() < num_rows
+    counts = np.stack([np.bincount(row, minlength=num_rows) for row in rows])
     assert num_rows == 1 or scipy.stats.chisquare(counts.ravel()).pvalue > FALSE_ALARM
-    assert num_rows < 3 or len({row.tobytes() for row in drawn}) == 5
+    assert num_rows < 3 or len({row.tobytes() for row in rows}) == 5
 
 
 def test_resamples_do_not_depend_on_the_capacity() -> None:
     """A larger buffer draws the same rows first, and shuffles them the same way."""
-    small, large = (bootstrap(random.key(3), 2, capacity, jnp.int32(20)) for capacity in (20, 60))
+    small, large = (drawn(3, 2, capacity, 20) for capacity in (20, 60))
     assert np.array_equal(small, large[:, :20])
-    shuffled = [np.asarray(shuffle(random.key(4), rows, jnp.int32(20)))[:, :20] for rows in (small, large)]
-    assert np.array_equal(*shuffled)
+    assert np.array_equal(*(shuffled(4, rows, 20) for rows in (small, large)))
 
 
 def test_a_shuffle_is_a_permutation_of_the_resample() -> None:
     """Each network's own rows, all of them, in another order every epoch, differently for every network."""
-    resample = bootstrap(random.key(3), 2, 60, jnp.int32(20))
-    orders = [np.asarray(shuffle(random.key(epoch), resample, jnp.int32(20)))[:, :20] for epoch in range(3)]
+    resample = drawn(3, 2, 60, 20)
+    orders = [shuffled(epoch, resample, 20) for epoch in range(3)]
     for order in orders:
-        assert np.array_equal(np.sort(order, axis=1), np.sort(np.asarray(resample)[:, :20], axis=1))
+        assert np.array_equal(np.sort(order, axis=1), np.sort(resample[:, :20], axis=1))
     assert not np.array_equal(orders[0], orders[1])
-    same = jnp.broadcast_to(jnp.arange(60), (2, 60))
-    assert not np.array_equal(*np.asarray(shuffle(random.key(0), same, jnp.int32(60))))
+    assert not np.array_equal(*shuffled(0, np.tile(np.arange(60, dtype=np.int32), (2, 1)), 60))
 
 
 def episode(value: float, length: int) -> Transitions:

@@ -55,7 +55,7 @@ def batch() -> tuple[np.ndarray, np.ndarray]:
 def test_predictions_are_those_of_each_network_alone(batch: tuple[np.ndarray, np.ndarray]) -> None:
     """Batched over networks, each row still goes through its own network only, swish between layers."""
     ensemble = made_up_ensemble()
-    mean, logvar = model.predict(ensemble, jnp.asarray(batch[0]))
+    mean, logvar = jax.jit(model.predict)(ensemble, jnp.asarray(batch[0]))
     expected_mean, expected_logvar = numpy_predict(ensemble, batch[0])
     np.testing.assert_allclose(mean, expected_mean, rtol=2e-5, atol=2e-6)
     np.testing.assert_allclose(logvar, expected_logvar, rtol=2e-5, atol=2e-6)
@@ -83,7 +83,7 @@ def test_log_variance_stays_within_its_bounds(raw: float) -> None:
     def bounded(raw: jax.Array) -> jax.Array:
         return model.bound_logvar(raw, high, low)[0, 0, 0]
 
-    value, slope = jax.value_and_grad(bounded)(jnp.full((1, 1, 1), raw, jnp.float32))
+    value, slope = jax.jit(jax.value_and_grad(bounded))(jnp.full((1, 1, 1), raw, jnp.float32))
     slack = np.log1p(np.exp(-10.5))  # softplus passes its knee by this
     assert -10.0 <= float(value) <= 0.5 + slack + 1e-5
     assert np.all(np.isfinite(slope))
@@ -93,7 +93,7 @@ def test_log_variance_stays_within_its_bounds(raw: float) -> None:
 def test_loss_is_the_released_codes(batch: tuple[np.ndarray, np.ndarray], decay: float) -> None:
     """Weighted squared error plus log-variance, the bounds' term and the decay of weights, summed over networks."""
     ensemble, (inputs, targets) = made_up_ensemble(), batch
-    loss, data_loss = model.fit_loss(
+    loss, data_loss = jax.jit(model.fit_loss)(
         ensemble, jnp.asarray(inputs), jnp.asarray(targets), jnp.ones(B, jnp.float32), jnp.float32(decay)
     )
     assert float(loss) == pytest.approx(numpy_loss(ensemble, inputs, targets, decay), rel=1e-5)
@@ -109,7 +109,7 @@ def test_weight_decay_touches_weights_only(batch: tuple[np.ndarray, np.ndarray])
         def loss(ensemble: Ensemble) -> jax.Array:
             return model.fit_loss(ensemble, inputs, targets, jnp.ones(B, jnp.float32), jnp.float32(decay))[0]
 
-        return jax.grad(loss)(ensemble)
+        return jax.jit(jax.grad(loss))(ensemble)
 
     without, with_decay = slope(0.0), slope(0.25)
     for weight, a, b in zip(ensemble.weights, without.weights, with_decay.weights, strict=True):
@@ -130,7 +130,7 @@ def test_padding_rows_count_nothing(batch: tuple[np.ndarray, np.ndarray]) -> Non
             rows = jnp.asarray(inputs), jnp.asarray(targets), jnp.asarray(present, jnp.float32)
             return model.fit_loss(ensemble, *rows, jnp.float32(0.1))[0]
 
-        return jax.value_and_grad(loss)(ensemble)
+        return jax.jit(jax.value_and_grad(loss))(ensemble)
 
     padded = value_and_slope(garbage, off, [1, 1, 1, 1, 0, 0])
     plain = value_and_slope(inputs[:, :4], targets[:, :4], [1, 1, 1, 1])
@@ -147,7 +147,7 @@ def test_negative_log_likelihood_is_scipys() -> None:
 
 
 def fitted(rows: np.ndarray, num_rows: int) -> Normaliser:
-    return model.fit_normaliser(jnp.asarray(rows, jnp.float32), jnp.int32(num_rows))
+    return jax.jit(model.fit_normaliser)(jnp.asarray(rows, jnp.float32), jnp.int32(num_rows))
 
 
 def test_normaliser_is_the_mean_and_spread_of_the_real_rows() -> None:
