@@ -67,6 +67,7 @@ def tune(
     env_id: str | None = None,
     tuner: str | None = None,
     episodes: int | None = None,
+    episode_length: int | None = None,
     seed: int | None = None,
     run_dir: Path | None = None,
     max_hours: float | None = None,
@@ -82,9 +83,11 @@ def tune(
     env_id: str
         Environment, such as Pendulum-v1 or cartpole-swingup.
     tuner: str
-        pbt or random-search.
+        Tuner, such as pbt or random-search.
     episodes: int
         Model-driven episodes of each trial; more than before extends a study.
+    episode_length: int
+        Environment steps of an episode, where the task's own length is not wanted.
     seed: int
         All randomness follows from it.
     run_dir: Path
@@ -94,7 +97,13 @@ def tune(
     """
     from cartwheel import commands
 
-    options = {"env_id": env_id, "tuner.name": tuner, "num_episodes": episodes, "seed": seed}
+    options = {
+        "env_id": env_id,
+        "tuner.name": tuner,
+        "num_episodes": episodes,
+        "episode_length": episode_length,
+        "seed": seed,
+    }
     spec = commands.read_spec(study, options, _overrides(settings))
     return commands.do_tune(spec, run_dir, study, max_hours, manner.output())
 

@@ -73,20 +73,27 @@ class StudyLoop:
         """
         with self._own_time():
             self._resume()
+        is_done = self._tune(should_stop) and self._evaluate(should_stop)
+        with self._folder.commit() as writer:
+            writer.set_meta("is_done", is_done)
+            self._set_times(writer)
+
+    def _tune(self, should_stop: Callable[[], bool]) -> bool:
         while not self._tuner.is_done:
             if should_stop():
-                return
+                return False
             self._issue()
             self._collect()
+        return True
+
+    def _evaluate(self, should_stop: Callable[[], bool]) -> bool:
         with self._own_time():
             self._begin_evaluations()
         while self._open:
             if should_stop():
-                return
+                return False
             self._collect()
-        with self._folder.commit() as writer:
-            writer.set_meta("is_done", True)
-            self._set_times(writer)
+        return True
 
     def _resume(self) -> None:
         events = self._folder.read.events()
@@ -104,7 +111,7 @@ class StudyLoop:
             for observer in self._observers:
                 observer.on_episode(segment, episode)
         if kept is not None and kept.episode == segment.stop:
-            self._record([ItemDone(segment, "done", "", 0.0)])
+            self._close(segment)
         else:
             self._submit(self._work(segment, kept))
 
@@ -143,10 +150,11 @@ class StudyLoop:
         outcomes = self._executor.next_outcomes(POLL_S)
         if outcomes:
             with self._own_time():
-                self._record(outcomes)
+                reports = self._record(outcomes)
+            self._announce(outcomes, reports)
 
-    def _record(self, outcomes: Sequence[Outcome]) -> None:
-        """Commit all of these outcomes together, then tell the tuner and the observers."""
+    def _record(self, outcomes: Sequence[Outcome]) -> list[Report]:
+        """Commit all of these outcomes together, then tell the tuner."""
         reports = []
         with self._folder.commit() as writer:
             for outcome in outcomes:
@@ -162,7 +170,7 @@ class StudyLoop:
         self._open -= {_name(outcome.item) for outcome in outcomes if isinstance(outcome, ItemDone)}
         for report in reports:
             self._tuner.tell(Reported(report))
-        self._announce(outcomes, reports)
+        return reports
 
     def _add_episode(self, writer: StudyWriter, done: EpisodeDone) -> None:
         if isinstance(done.item, Evaluation):
@@ -189,9 +197,14 @@ class StudyLoop:
                 writer.add_evaluation(evaluation)
         for kept in self._folder.read.evaluations():
             if kept.status is None and len(kept.episodes) == kept.evaluation.num_episodes:
-                self._record([ItemDone(kept.evaluation, "done", "", 0.0)])
+                self._close(kept.evaluation)
             elif kept.status is None:
                 self._submit(self._evaluation_work(kept.evaluation, len(kept.episodes)))
+
+    def _close(self, item: Segment | Evaluation) -> None:
+        """End an item whose last episode was committed before the process died."""
+        done = ItemDone(item, "done", "", 0.0)
+        self._announce([done], self._record([done]))
 
     def _submit(self, work: Work) -> None:
         self._open.add(_name(work.item))

@@ -1,10 +1,12 @@
 """From names and numbers to an agent that can be built: a task, a shape, and the values that no tuner changes."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from cartwheel.agents.pets.hypers import (
@@ -70,6 +72,7 @@ def make_setup(
     are configs whose sizes the program must cover: the corners of a space, or the configs of a schedule.
     ``num_episodes`` model-driven episodes and the random one must fit the buffer. Raises ValueError naming the setting.
     """
+    _check_formulas(task)
     choices = {name: value for name, value in settings.items() if name in SHAPE_SETTINGS}
     _check_choices(choices)
     shape = PetsShape(capacity=(num_episodes + 1) * task.episode_length, **choices)
@@ -84,6 +87,33 @@ def make_setup(
     for config in reachable:
         check_config(dict(config), shape.planner)
     return AgentSetup(task, _covering(shape, [base, *({**base, **config} for config in reachable)]), base)
+
+
+def _check_formulas(task: Task) -> None:
+    """Trace a task's formulas once, so that a mistake in one is named before anything runs."""
+    obs = jax.ShapeDtypeStruct((task.obs_size,), jnp.float32)
+    action = jax.ShapeDtypeStruct((task.action_size,), jnp.float32)
+    target = _traced(task, "target", task.target, obs, obs)
+    _traced(task, "encode", task.encode, obs)
+    results = {
+        "next_obs": (_traced(task, "next_obs", task.next_obs, obs, target), (task.obs_size,)),
+        "reward": (_traced(task, "reward", task.reward, obs, action, obs), ()),
+        "planner_reward": (_traced(task, "planner_reward", task.imagined_reward, obs, action, obs), ()),
+        "terminated": (_traced(task, "terminated", task.terminated, obs), ()),
+    }
+    for name, (result, shape) in results.items():
+        if getattr(result, "shape", None) != shape:
+            raise ValueError(
+                f"task {task.id!r}: {name} must give shape {shape}, not {getattr(result, 'shape', result)}"
+            )
+
+
+def _traced(task: Task, name: str, formula: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return jax.eval_shape(formula, *arguments)
+    except Exception as error:  # whatever a user's formula raises is the user's to know
+        reason = str(error).split("\n")[0]
+        raise ValueError(f"task {task.id!r}: {name} cannot be computed with jax.numpy: {reason}") from error
 
 
 def _check_choices(choices: Mapping[str, Any]) -> None:
