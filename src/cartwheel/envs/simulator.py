@@ -17,6 +17,7 @@ from gymnasium.envs.mujoco import MujocoEnv
 from numpy.typing import NDArray
 
 from cartwheel.envs.pool import WatchedEnv
+from cartwheel.envs.task import Task
 
 Rollout = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 """(obs [O], actions [C, H, A]) -> next observations [C, H, O]."""
@@ -26,15 +27,14 @@ def true_dynamics(env: WatchedEnv) -> Rollout:
     """Rollouts from the state that ``env`` is in when called. Raises ValueError for a task without known dynamics."""
     inner = env.env.unwrapped
     if isinstance(inner, MujocoEnv):
-        return _mujoco_rollout(inner)
+        return _mujoco_rollout(env.task, inner)
     equations = _EQUATIONS.get(env.task.id)
     if equations is None:
         raise ValueError(f"env_id {env.task.id!r}: its true dynamics are not known; use a MuJoCo task")
     return _equation_rollout(equations)
 
 
-def _mujoco_rollout(env: Any) -> Rollout:
-    """Observations are taken as [qpos, qvel], which is what our MuJoCo tasks observe."""
+def _mujoco_rollout(task: Task, env: Any) -> Rollout:
     model, size = env.model, mujoco.mjtState.mjSTATE_FULLPHYSICS
     pool = mujoco.rollout.Rollout(nthread=os.cpu_count() or 1)
     data = [mujoco.MjData(model) for _ in range(os.cpu_count() or 1)]
@@ -45,9 +45,18 @@ def _mujoco_rollout(env: Any) -> Rollout:
         num_plans = len(actions)
         mujoco.mj_getState(model, env.data, state, size)
         control = np.repeat(actions.astype(np.float64), env.frame_skip, axis=1)
-        states, _ = pool.rollout(model, data, np.tile(state, (num_plans, 1)), control)
-        seen = states[:, env.frame_skip - 1 :: env.frame_skip, first : first + model.nq + model.nv]
-        return np.asarray(seen, np.float32)
+        states, _ = pool.rollout(
+            model,
+            data,
+            np.tile(state, (num_plans, 1)),
+            control,
+            # the solver of contacts starts where the environment's would: else the two drift apart
+            initial_warmstart=np.tile(env.data.qacc_warmstart, (num_plans, 1)),
+        )
+        after = states[:, env.frame_skip - 1 :: env.frame_skip, first : first + model.nq + model.nv]
+        qpos, qvel = after[..., : model.nq], after[..., model.nq :]
+        start = np.broadcast_to(env.data.qpos, (num_plans, 1, model.nq))
+        return task.observe(np.concatenate([start, qpos[:, :-1]], axis=1), qpos, qvel).astype(np.float32)
 
     return roll_out
 
@@ -73,9 +82,17 @@ def _pendulum(obs: NDArray[Any], action: NDArray[Any]) -> NDArray[Any]:
     return np.stack([np.cos(angle), np.sin(angle), velocity], axis=1)
 
 
+def _mountain_car(obs: NDArray[Any], action: NDArray[Any]) -> NDArray[Any]:
+    """Gymnasium's MountainCarContinuous-v0: a wall on the left, |v| <= 0.07."""
+    push = 0.0015 * np.clip(action[:, 0], -1.0, 1.0)
+    velocity = np.clip(obs[:, 1] + push - 0.0025 * np.cos(3.0 * obs[:, 0]), -0.07, 0.07)
+    position = np.clip(obs[:, 0] + velocity, -1.2, 0.6)
+    return np.stack([position, np.where((position == -1.2) & (velocity < 0.0), 0.0, velocity)], axis=1)
+
+
 def _line(obs: NDArray[Any], action: NDArray[Any]) -> NDArray[Any]:
     velocity = obs[:, 1] + action[:, 0]
     return np.stack([obs[:, 0] + velocity, velocity], axis=1)
 
 
-_EQUATIONS = {"Pendulum-v1": _pendulum, "line": _line}
+_EQUATIONS = {"MountainCarContinuous-v0": _mountain_car, "Pendulum-v1": _pendulum, "line": _line}

@@ -9,19 +9,25 @@ imagined transitions with the task's own reward. So a task is three formulas and
 
 ``target`` and ``next_obs`` say what the model predicts and how an observation follows from it; both default to
 differences. All functions work on single vectors, ``obs`` [O], ``action`` [A], in the environment's own units, are
-written with ``jax.numpy`` and are vectorised by their callers.
+written with ``jax.numpy`` and are vectorised by their callers. ``observe`` alone works on the host, with NumPy and any
+leading axes: it says how observations follow from MuJoCo's states, so that the true dynamics can be a planner's model.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
+from numpy.typing import NDArray
 
 Obs = Float[Array, " O"]
 Action = Float[Array, " A"]
 Scalar = Float[Array, ""]
+States = NDArray[np.float64]
+"""MuJoCo's ``qpos`` [..., Q] or ``qvel`` [..., V]."""
 
 
 def _unchanged(obs: Obs) -> Obs:
@@ -40,14 +46,19 @@ def _never(next_obs: Obs) -> Bool[Array, ""]:
     return jnp.zeros((), bool) & (next_obs[0] != next_obs[0])
 
 
+def _positions_and_velocities(before: States, qpos: States, qvel: States) -> States:
+    return np.concatenate([qpos, qvel], axis=-1)
+
+
 @dataclass(frozen=True)
 class Task:
     """One task. ``id`` is ours, ``env_id`` Gymnasium's, which is made with ``env_kwargs``.
 
     ``action_low`` and ``action_high`` are in the environment's units; ``step_s`` is the duration of one environment
     step. ``planner_reward`` is what the planner maximises where that is declared to differ from ``reward``.
-    ``reward_bound`` is the largest |reward| that working physics can pay in one step.
-    ``defaults`` overrides the agent's default config.
+    ``reward_bound`` is the largest |reward| that working physics can pay in one step, ``obs_bound`` the largest entry
+    of an observation that it can show. ``observe(before, qpos, qvel)`` is the observation of a MuJoCo state, ``before``
+    the ``qpos`` of one environment step earlier. ``defaults`` overrides the agent's default config.
     """
 
     id: str
@@ -59,11 +70,13 @@ class Task:
     step_s: float
     reward: Callable[[Obs, Action, Obs], Scalar]
     reward_bound: float
+    obs_bound: float = math.inf
     terminated: Callable[[Obs], Bool[Array, ""]] = _never
     planner_reward: Callable[[Obs, Action, Obs], Scalar] | None = None
     encode: Callable[[Obs], Array] = _unchanged
     target: Callable[[Obs, Obs], Array] = _difference
     next_obs: Callable[[Obs, Array], Obs] = _sum
+    observe: Callable[[States, States, States], States] = _positions_and_velocities
     has_termination: bool = False
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, float | int | str] = field(default_factory=dict)
