@@ -1,60 +1,17 @@
 """Environments that Cartwheel brings along, registered with Gymnasium under ``cartwheel/``.
 
-CartPole swing-up (Chua et al. 2018, physics from the numbers in the paper's release) and the line, a point mass that
-a learner must bring to rest at the origin.
+The MuJoCo ones are in ``robots`` and ``refreshed``; here is the line, a point mass to be brought to rest at the origin.
 """
 
-from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.mujoco import MujocoEnv
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from cartwheel.envs.tasks import CARTPOLE_SWINGUP, LINE
-
-_ASSETS = Path(__file__).parent / "assets"
-
-
-class CartPoleSwingUp(MujocoEnv):
-    """A pole hangs from a cart on a rail: swing it up and keep it there.
-
-    obs = [x, theta, x', theta'] with theta = 0 hanging; action = motor command in [-3, 3]; never terminates.
-    """
-
-    metadata = {  # noqa: RUF012  # an instance variable to Gymnasium
-        "render_modes": ["human", "rgb_array", "depth_array", "rgbd_tuple"],
-        "render_fps": 25,
-    }
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            str(_ASSETS / "cartpole_swingup.xml"),
-            frame_skip=2,
-            observation_space=Box(-np.inf, np.inf, (4,), np.float64),
-            **kwargs,
-        )
-
-    def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float64], np.float64, bool, bool, dict[str, np.float64]]:
-        self.do_simulation(action, self.frame_skip)
-        obs = self._observe()
-        tip = np.array([obs[0] - 0.6 * np.sin(obs[1]), -0.6 * np.cos(obs[1])])
-        reward = np.exp(-np.sum((tip - [0.0, 0.6]) ** 2) / 0.36) - 0.01 * np.sum(np.square(action))
-        if self.render_mode == "human":
-            self.render()  # type: ignore[no-untyped-call]  # Gymnasium's own
-        return obs, np.float64(reward), False, False, {}
-
-    def reset_model(self) -> NDArray[np.float64]:
-        self.set_state(  # type: ignore[no-untyped-call]  # Gymnasium's own
-            self.init_qpos + self.np_random.normal(0.0, 0.1, self.model.nq),
-            self.init_qvel + self.np_random.normal(0.0, 0.1, self.model.nv),
-        )
-        return self._observe()
-
-    def _observe(self) -> NDArray[np.float64]:
-        return np.concatenate([self.data.qpos, self.data.qvel])
+from cartwheel.envs import refreshed, robots, tasks
+from cartwheel.envs.tasks import Task
 
 
 class Line(gymnasium.Env[NDArray[np.float64], NDArray[np.float32]]):
@@ -83,10 +40,24 @@ class Line(gymnasium.Env[NDArray[np.float64], NDArray[np.float32]]):
         return self._state.copy(), -0.001 * float(self._state[0] ** 2), False, False, {}
 
 
+_ENTRIES: tuple[tuple[Task, type[gymnasium.Env[Any, Any]], dict[str, Any]], ...] = (
+    (tasks.ANT, refreshed.Ant, {}),
+    (tasks.CARTPOLE_SWINGUP, robots.CartPoleSwingUp, {}),
+    (tasks.HEXAPOD, robots.Walker, {"num_legs": 6}),
+    (tasks.INVERTED_DOUBLE_PENDULUM, refreshed.InvertedDoublePendulum, {}),
+    (tasks.LINE, Line, {}),
+    (tasks.PETS_HALFCHEETAH, robots.PetsHalfCheetah, {}),
+    (tasks.PETS_HOPPER, robots.PetsHopper, {}),
+    (tasks.PETS_PUSHER, robots.PetsPusher, {}),
+    (tasks.PETS_REACHER3D, robots.PetsReacher3D, {}),
+    (tasks.QUADRUPED, robots.Walker, {"num_legs": 4}),
+    (tasks.REACHER, refreshed.Reacher, {}),
+)
+
+
 def register() -> None:
     """Make our environments known to Gymnasium; harmless when repeated."""
-    entries = ((CARTPOLE_SWINGUP, CartPoleSwingUp), (LINE, Line))
-    for task, entry in entries:
+    for task, entry, kwargs in _ENTRIES:
         if task.env_id not in gymnasium.registry:
             place = f"{entry.__module__}:{entry.__qualname__}"
-            gymnasium.register(task.env_id, entry_point=place, max_episode_steps=task.episode_length)
+            gymnasium.register(task.env_id, entry_point=place, max_episode_steps=task.episode_length, kwargs=kwargs)

@@ -3,21 +3,65 @@
 import dataclasses
 import difflib
 
-from cartwheel.envs.classic import CARTPOLE_SWINGUP, INVERTED_PENDULUM, LINE, PENDULUM
+from cartwheel.envs.arms import PETS_PUSHER, PETS_REACHER3D, REACHER
+from cartwheel.envs.classic import (
+    CARTPOLE_SWINGUP,
+    INVERTED_DOUBLE_PENDULUM,
+    INVERTED_PENDULUM,
+    LINE,
+    MOUNTAIN_CAR,
+    PENDULUM,
+)
+from cartwheel.envs.locomotion import HALFCHEETAH, HOPPER, PETS_HALFCHEETAH, PETS_HOPPER, SWIMMER, WALKER2D
 from cartwheel.envs.task import Task
+from cartwheel.envs.task import _never as _never
+from cartwheel.envs.walkers import ANT, HEXAPOD, QUADRUPED
 
 __all__ = [
+    "ANT",
     "CARTPOLE_SWINGUP",
+    "HALFCHEETAH",
+    "HEXAPOD",
+    "HOPPER",
+    "INVERTED_DOUBLE_PENDULUM",
     "INVERTED_PENDULUM",
     "LINE",
+    "MOUNTAIN_CAR",
     "PENDULUM",
+    "PETS_HALFCHEETAH",
+    "PETS_HOPPER",
+    "PETS_PUSHER",
+    "PETS_REACHER3D",
+    "QUADRUPED",
+    "REACHER",
+    "SWIMMER",
+    "WALKER2D",
     "Task",
     "get_task",
     "register_task",
     "task_ids",
 ]
 
-_SHIPPED = (CARTPOLE_SWINGUP, PENDULUM, INVERTED_PENDULUM, LINE)
+_SHIPPED = (
+    ANT,
+    CARTPOLE_SWINGUP,
+    HALFCHEETAH,
+    HEXAPOD,
+    HOPPER,
+    INVERTED_DOUBLE_PENDULUM,
+    INVERTED_PENDULUM,
+    LINE,
+    MOUNTAIN_CAR,
+    PENDULUM,
+    PETS_HALFCHEETAH,
+    PETS_HOPPER,
+    PETS_PUSHER,
+    PETS_REACHER3D,
+    QUADRUPED,
+    REACHER,
+    SWIMMER,
+    WALKER2D,
+)
 _TASKS: dict[str, Task] = {task.id: task for task in _SHIPPED}
 
 
