@@ -34,7 +34,7 @@ def test_steps_are_reflected_at_both_ends(x: float, expected: float) -> None:
     assert reflected(np.array([x]))[0] == pytest.approx(expected, abs=1e-15)
 
 
-@given(st.sampled_from(["add", "multiply", "none"]), st.integers(0, 10**6), st.floats(0.01, 1.0))
+@given(st.sampled_from(["add", "multiply", "scale", "none"]), st.integers(0, 10**6), st.floats(0.01, 1.0))
 def test_explored_configs_stay_in_the_space(move: Move, seed: int, step: float) -> None:
     rng = np.random.default_rng(seed)
     explored = Explore(move, step, 0.2, 0.3)(MIXED.sample(rng), MIXED, rng)
@@ -52,6 +52,30 @@ def test_a_redraw_replaces_all_values() -> None:
     assert len({explored["learning_rate"] for explored in always}) == 300
     assert {explored["num_epochs"] for explored in always} == set(range(1, 21))
     assert {explored["propagation"] for explored in always} == {"tsinf", "ts1", "e"}
+
+
+def test_scale_multiplies_values_and_keeps_them_in_their_range() -> None:
+    """1e-3 times 1.2 or 0.8; 5 becomes 6 or 4; 20 of at most 20 becomes 20 or 16; a choice is left alone."""
+    config = {"learning_rate": 1e-3, "num_epochs": 5, "num_samples": 90, "propagation": "e"}
+    found = [Explore("scale", 0.2, 0.0, 0.0)(config, MIXED, np.random.default_rng(seed)) for seed in range(100)]
+    assert {float(f"{explored['learning_rate']:.6g}") for explored in found} == {1.2e-3, 0.8e-3}
+    assert {explored["num_epochs"] for explored in found} == {4, 6}
+    assert {explored["num_samples"] for explored in found} == {72, 96}
+    assert {explored["propagation"] for explored in found} == {"e"}
+    assert len({tuple(explored.values()) for explored in found}) == 8
+
+
+def test_each_value_may_be_redrawn_on_its_own() -> None:
+    """At 0.25 each of 4 is redrawn: of 400 configs 0.75^4 = 32% keep all values; 25% to 39% is 3 deviations."""
+    explore = Explore("scale", 0.2, 0.25, 0.0, "each")
+    config = {"learning_rate": 1e-3, "num_epochs": 5, "num_samples": 48, "propagation": "e"}
+    found = [explore(config, MIXED, np.random.default_rng(seed)) for seed in range(400)]
+    rates = [round(float(explored["learning_rate"]) / 1e-3, 6) in (0.8, 1.2) for explored in found]
+    others = [explored["propagation"] == "e" for explored in found]
+    assert 0.68 <= np.mean(rates) <= 0.82
+    # a redrawn choice is the old one in a third of the cases
+    assert 0.77 <= np.mean(others) <= 0.89
+    assert any(rate and not other for rate, other in zip(rates, others, strict=True))
 
 
 def test_redraws_are_as_frequent_as_set() -> None:
@@ -114,7 +138,7 @@ def test_multiplicative_steps_drift_down() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("mul", 0.2, 0.1, 0.1), "explore must be one of add, multiply, none"),
+        (("mul", 0.2, 0.1, 0.1), "explore must be one of add, multiply, scale, none"),
         (("add", 0.0, 0.1, 0.1), "step must be above 0"),
         (("add", 1.5, 0.1, 0.1), "step must be above 0 and at most 1"),
         (("add", 0.2, -0.1, 0.1), "redraw_probability must be between 0 and 1"),

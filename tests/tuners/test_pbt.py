@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from cartwheel.records import Issued, Report, Reported, Segment, Sources
 from cartwheel.space import Space
 from cartwheel.tuners.base import Tuner
-from cartwheel.tuners.pbt import AISTATS2021, Pbt, PbtSettings
+from cartwheel.tuners.pbt import Pbt
+from cartwheel.tuners.pbt_settings import AISTATS2021, RAY, PbtSettings
 from cartwheel.tuners.registry import make_tuner
 from synthetic import MIXED, PLAIN, Loop, SyntheticAgent, constant, failed, issued, reports, tell_all
 
@@ -144,6 +145,57 @@ def test_none_is_a_control_of_selection_only() -> None:
     copies = [s for s in segments.values() if s.origin == "copy"]
     assert copies
     assert all(s.config == segments[s.parent].config for s in copies)  # type: ignore[index]
+
+
+def test_selection_only_is_that_control_by_name() -> None:
+    def configs(name: str, **chosen: Any) -> dict[Any, Any]:
+        return issued(Loop(make_tuner(name, chosen, MIXED, 1, 10), SyntheticAgent(MIXED)).run().log)
+
+    assert configs("selection-only") == configs("pbt", explore="none")
+    with pytest.raises(ValueError, match="tuner 'selection-only': no setting 'explore'"):
+        make_tuner("selection-only", {"explore": "add"}, MIXED, 1, 10)
+
+
+def test_a_copy_takes_the_parts_that_are_named_and_keeps_its_own() -> None:
+    tuner = pbt(copy=["weights", "normaliser"])
+    generation(tuner, by_trial(5, 1, 4, 8, 7, 2, 3, 2.5))
+    copies = {s.trial: s.sources for s in tuner.ask(99) if s.origin == "copy"}
+    assert copies.keys() == {1, 5}
+    for trial, sources in copies.items():
+        assert sources is not None
+        assert sources.weights == sources.normaliser
+        assert sources.weights in {"3.0", "4.0"}
+        assert sources.optimizer == sources.replay == f"{trial}.0"
+
+
+def test_a_member_with_nothing_sound_of_its_own_takes_all_parts() -> None:
+    """It failed, and has no checkpoint; or its returns are NaN, and its checkpoint is not to be trusted."""
+    for ended in (failed, lambda s: constant(s, math.nan)):
+        tuner = pbt(copy=["weights"])
+        generation(tuner, lambda s, ended=ended: ended(s) if s.trial == 1 else constant(s, float(s.trial)))
+        copy = tuner.ask(2)[1]
+        assert copy.sources == Sources.whole(copy.sources.weights)  # type: ignore[union-attr]
+
+
+def test_rays_preset() -> None:
+    """Of 8 the worst 2 copy the best 2; values move by 1.2 or 0.8, one in four is redrawn on its own."""
+    assert RAY == {
+        "keep_fraction": 0.75, "donor_fraction": 0.25, "explore": "scale", "step": 0.2, "redraw_probability": 0.25,
+        "redraw": "each",
+    }  # fmt: skip
+    tuner = pbt(preset="ray")
+    generation(tuner, by_trial(1, 2, 3, 4, 5, 6, 7, 8))
+    assert {s.trial: s.parent in {"6.0", "7.0"} for s in tuner.ask(99) if s.origin == "copy"} == {0: True, 1: True}
+
+
+def test_jaderbergs_preset_scales_every_value() -> None:
+    tuner = pbt(preset="jaderberg", population=20, space=PLAIN)
+    first = generation(tuner, by_trial(*map(float, range(20))))
+    copies = [s for s in tuner.ask(99) if s.origin == "copy"]
+    assert [s.trial for s in copies] == [0, 1, 2, 3]
+    for copy in copies:
+        ratio = float(copy.config["alpha"]) / float(next(s for s in first if s.id == copy.parent).config["alpha"])
+        assert round(ratio, 9) in (0.8, 1.2) or copy.config["alpha"] == 0.4
 
 
 def test_the_papers_preset_has_its_ages_and_sizes() -> None:

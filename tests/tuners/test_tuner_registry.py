@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from cartwheel.tuners.pbt import AISTATS2021, PbtSettings
+from cartwheel.tuners.pbt_settings import AISTATS2021, PbtSettings
 from cartwheel.tuners.registry import TUNERS, make_tuner, tuner_settings
 from synthetic import PLAIN
 
@@ -18,9 +18,17 @@ from synthetic import PLAIN
         ("pbt", {"interval_episodes": 0}, "tuner 'pbt': interval_episodes must be at least 1, got 0"),
         ("pbt", {"step": "0.2"}, "tuner 'pbt': step must be of type float, got '0.2'"),
         ("pbt", {"step": 2}, "tuner 'pbt': step must be above 0 and at most 1, got 2.0"),
-        ("pbt", {"explore": "sub"}, "tuner 'pbt': explore must be one of add, multiply, none, got 'sub'"),
+        ("pbt", {"explore": "sub"}, "tuner 'pbt': explore must be one of add, multiply, scale, none, got 'sub'"),
         ("pbt", {"donor_fraction": 0.9}, "tuner 'pbt': needs 0 < donor_fraction <= keep_fraction"),
         ("pbt", {"preset": "aistats2012"}, "tuner 'pbt': no preset 'aistats2012': did you mean 'aistats2021'"),
+        ("pbt", {"copy": "weights"}, "tuner 'pbt': copy must be a list, got 'weights'"),
+        ("pbt", {"copy": ["weight"]}, "tuner 'pbt': each of copy must be one of weights, optimizer, normaliser, rep"),
+        ("pbt", {"copy": ["replay"]}, "tuner 'pbt': copy must hold 'weights'"),
+        ("pbt-bt", {"archive_fraction": 0}, "tuner 'pbt-bt': archive_fraction must be above 0"),
+        ("pbt-bt", {"backtrack_every_segments": -1}, "tuner 'pbt-bt': backtrack_every_segments must be at least 0"),
+        ("pbt-bt", {"margin": float("nan")}, "tuner 'pbt-bt': margin must be at least 0, got nan"),
+        ("successive-halving", {"num_trials": 0}, "tuner 'successive-halving': num_trials must be at least 1"),
+        ("asha", {"num_trials": 0}, "tuner 'asha': num_trials must be at least 1"),
         ("random-search", {"preset": "x"}, "tuner 'random-search': no preset 'x'"),
         ("random-search", {"num_trials": 0}, "tuner 'random-search': num_trials must be at least 1, got 0"),
     ],

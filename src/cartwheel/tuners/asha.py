@@ -22,7 +22,6 @@ from math import inf
 
 from cartwheel.records import Event, Reported, Segment
 from cartwheel.space import Space
-from cartwheel.tuners.draws import first_config
 from cartwheel.tuners.planned import PlannedTuner, continued, first
 from cartwheel.tuners.successive_halving import check_ladder, ladder
 
@@ -62,8 +61,7 @@ class Asha(PlannedTuner):
             return None
         newest = self._history.newest(trial)
         if newest is None:
-            config = first_config(self._space, self._seed, trial, self._settings.default_first)
-            return first(trial, config, self._budgets[0])
+            return first(trial, self._draw(trial), self._budgets[0])
         last = newest.segment
         if self._is_between(last):
             return continued(last, last.config, self._budgets[self._rung(last)]) if newest.status == "done" else None

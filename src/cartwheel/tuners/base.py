@@ -5,6 +5,7 @@ so resuming a study is telling a fresh tuner the same events again. A tuner has 
 random numbers: a draw is a function of (seed, purpose, trial, index).
 """
 
+import dataclasses
 from typing import Any, Protocol
 
 from cartwheel.records import Event, Segment, SegmentId
@@ -34,3 +35,9 @@ class Tuner(Protocol):
 
     def state(self) -> dict[str, Any]:
         """Everything the tuner knows, as JSON: equal states decide alike."""
+
+
+def settings_state(settings: Any) -> dict[str, Any]:
+    """A dataclass of settings as JSON has it: tuples are lists."""
+    plain = dataclasses.asdict(settings)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}

@@ -6,10 +6,12 @@
 - ``"add"`` (ours): every coordinate plus a normal step, reflected at 0 and 1. Without selection it leaves the prior as
   it is: no drift, no bound that catches. An integer starts from a uniform place in its cell, not from the middle, so
   small steps move it as often as they should instead of never.
+- ``"scale"`` (Jaderberg et al. 2017, Ray Tune): every *value*, not its coordinate, times 1 + step or 1 - step, clipped
+  to its range; Ray lets values leave it. A whole number is rounded; Ray cuts it off, which is one more drift down.
 - ``"none"``: copy and change nothing, the selection-only control.
 
-Before a move, with ``redraw_probability``, all values are drawn anew from the prior instead. A ``Choice`` has no
-direction: it switches to any other value with ``choice_probability``.
+With ``redraw_probability``, values are drawn anew from the prior instead: ``"all"`` together, or ``"each"`` on its own,
+as in Ray. A ``Choice`` has no direction: it switches to any other value with ``choice_probability``.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,19 +24,21 @@ from numpy.typing import NDArray
 from cartwheel.records import Config, Value
 from cartwheel.space import Choice, Space
 
-Move: TypeAlias = Literal["add", "multiply", "none"]
+Move: TypeAlias = Literal["add", "multiply", "scale", "none"]
+Redraw: TypeAlias = Literal["all", "each"]
 Unit: TypeAlias = NDArray[np.float64]
 """Coordinates [d] in [0,1]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explore:
-    """``step``: the standard deviation of ``"add"``, or the relative change of ``"multiply"``."""
+    """``step``: the standard deviation of ``"add"``, or the relative change of ``"multiply"`` and ``"scale"``."""
 
     move: Move
     step: float
     redraw_probability: float
     choice_probability: float
+    redraw: Redraw = "all"
 
     def __post_init__(self) -> None:
         if self.move not in get_args(Move):
@@ -49,17 +53,24 @@ class Explore:
         """A changed config, inside the space."""
         if self.move == "none":
             return dict(config)
-        if rng.random() < self.redraw_probability:
+        if self.redraw == "all" and rng.random() < self.redraw_probability:
             return space.sample(rng)
         moved = space.decode(MOVES[self.move](space, config, self.step, rng))
-        for name, parameter in space.parameters.items():
-            if isinstance(parameter, Choice):
-                moved[name] = self._switched(parameter, config[name], rng)
+        moved |= switched_choices(space, config, self.choice_probability, rng)
+        if self.redraw == "each":
+            drawn, is_redrawn = space.sample(rng), rng.random(len(space)) < self.redraw_probability
+            moved |= {name: drawn[name] for name, is_new in zip(space.names, is_redrawn, strict=True) if is_new}
         return moved
 
-    def _switched(self, choice: Choice, value: Value, rng: np.random.Generator) -> Value:
-        others = [other for other in choice.values if other != value]
-        return others[rng.integers(len(others))] if rng.random() < self.choice_probability else value
+
+def switched_choices(space: Space, config: Config, probability: float, rng: np.random.Generator) -> dict[str, Value]:
+    """Of all choices a value: any other with ``probability``, else the one in ``config``."""
+    switched = {}
+    for name, parameter in space.parameters.items():
+        if isinstance(parameter, Choice):
+            others = [other for other in parameter.values if other != config[name]]
+            switched[name] = others[rng.integers(len(others))] if rng.random() < probability else config[name]
+    return switched
 
 
 def multiply(space: Space, config: Config, step: float, rng: np.random.Generator) -> Unit:
@@ -72,7 +83,18 @@ def add(space: Space, config: Config, step: float, rng: np.random.Generator) -> 
     return reflected(start + step * rng.standard_normal(len(space)))
 
 
-MOVES: Mapping[str, Callable[[Space, Config, float, np.random.Generator], Unit]] = {"multiply": multiply, "add": add}
+def scale(space: Space, config: Config, step: float, rng: np.random.Generator) -> Unit:
+    factors = dict(zip(space.names, 1.0 + step * rng.choice((-1.0, 1.0), size=len(space)), strict=True))
+    choices = {name for name, parameter in space.parameters.items() if isinstance(parameter, Choice)}
+    scaled = {name: value if name in choices else value * factors[name].item() for name, value in config.items()}
+    return space.encode(space.clip(scaled))
+
+
+MOVES: Mapping[str, Callable[[Space, Config, float, np.random.Generator], Unit]] = {
+    "multiply": multiply,
+    "add": add,
+    "scale": scale,
+}
 
 
 def multiplied(u: Unit, signs: Unit, step: float) -> Unit:

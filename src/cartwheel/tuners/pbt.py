@@ -8,91 +8,58 @@ score. If there is no such member, all start anew from nothing with fresh draws,
 cause may lie in their configs, and the budget bounds the trying. A member's budget is what its segments span together,
 so what failed is spent.
 
+With backtracking, members' ages come to differ. Then a member is compared at its own age: with the newest checkpoint of
+every other's lineage that is not older, and a copy takes that very checkpoint and goes on from its age. Scores of
+agents that have trained for longer would not be a fair comparison. All members spend equally in every generation.
+
 With more episodes than the told events were made with, members simply go on; a last segment that was cut short by the
 old budget stays as it is.
 """
 
 import dataclasses
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 from typing import Any
 
-from cartwheel.records import Config, Event, Issued, Reported, Segment, SegmentId, Sources, Value, Voided
+from cartwheel.records import Config, Event, Issued, Reported, Segment, SegmentId, Sources, Voided
 from cartwheel.seeds import numpy_rng
 from cartwheel.space import Space
+from cartwheel.tuners.backtracking import Backtracking
+from cartwheel.tuners.base import settings_state
 from cartwheel.tuners.draws import first_config, fresh_config
-from cartwheel.tuners.exploit import Truncation
-from cartwheel.tuners.explore import Explore, Move
 from cartwheel.tuners.history import History, require_planned
+from cartwheel.tuners.pbt_settings import PbtSettings
 
 
 @dataclass(frozen=True, slots=True)
-class PbtSettings:
-    """The defaults are for small populations and short studies, of some 10 to 50 episodes.
+class Step:
+    """What a member does next: from ``start`` model-driven episodes on, under ``config``."""
 
-    - ``population`` 8 and ``interval_episodes`` 2: a budget that a workstation can pay, and still five or more
-      generations in ten episodes. The score then reaches over the segment into its parent, which steadies it.
-    - ``keep_fraction`` 0.75, ``donor_fraction`` 0.25: the worst quarter copies the best quarter, exactly so when 4
-      divides the population. Of 8 members 2 copy one of the best 2, just as with the paper's 0.8 and 0.2.
-    - ``explore`` "add" with ``step`` 0.15: a lineage is varied only a few times in a short study, so a step must matter
-      (a factor of 3 for a learning rate over three decades, give or take), and must not drift.
-    - ``redraw_probability`` 0.05: a redraw throws the copied config away. One in four, as in the paper, is exploration
-      that 40 members can pay for; with 2 copies a generation, hardly any line of descent would be left to follow.
-
-    ``first_interval_episodes``: length of the segment from nothing, its random episode on top. ``choice_probability``:
-    see ``cartwheel.tuners.explore``. ``default_first``: member 0 begins with the default config instead of a draw.
-    """
-
-    population: int = 8
-    first_interval_episodes: int = 2
-    interval_episodes: int = 2
-    keep_fraction: float = 0.75
-    donor_fraction: float = 0.25
-    explore: Move = "add"
-    step: float = 0.15
-    redraw_probability: float = 0.05
-    choice_probability: float = 0.2
-    default_first: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("population", "first_interval_episodes", "interval_episodes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        _ = self.exploiter, self.explorer  # they check their own
-
-    @property
-    def exploiter(self) -> Truncation:
-        return Truncation(self.keep_fraction, self.donor_fraction)
-
-    @property
-    def explorer(self) -> Explore:
-        return Explore(self.explore, self.step, self.redraw_probability, self.choice_probability)
-
-
-AISTATS2021: Mapping[str, Any] = {
-    "population": 40,
-    "first_interval_episodes": 5,
-    "interval_episodes": 5,
-    "keep_fraction": 0.8,
-    "donor_fraction": 0.2,
-    "explore": "multiply",
-    "step": 0.2,
-    "redraw_probability": 0.25,
-}
-"""Zhang et al. 2021, released code; there with 300 model-driven episodes, and asynchronous."""
+    config: Config
+    start: int = 0
+    sources: Sources | None = None
+    origin: str = "new"
 
 
 class Pbt:
     """``num_episodes`` model-driven episodes per member, in generations of one segment each."""
 
-    def __init__(self, space: Space, seed: int, num_episodes: int, settings: PbtSettings) -> None:
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        num_episodes: int,
+        settings: PbtSettings,
+        backtracking: Backtracking | None = None,
+    ) -> None:
         self._space, self._seed, self._num_episodes, self._settings = space, seed, num_episodes, settings
+        self._backtracking = backtracking
         self._history = History()
         self._generation = 0
         self._spent_episodes = 0
-        self._waiting = self._from_nothing()
+        begin = [first_config(space, seed, trial, settings.default_first) for trial in range(settings.population)]
+        self._waiting = self._segments([Step(config) for config in begin])
 
     def ask(self, num_free: int) -> list[Segment]:
         return list(islice(self._waiting.values(), max(0, num_free)))
@@ -122,11 +89,25 @@ class Pbt:
         return {
             "seed": self._seed,
             "num_episodes": self._num_episodes,
-            "settings": dataclasses.asdict(self._settings),
+            "settings": settings_state(self._settings),
             "space": self._space.to_dict(),
             "segments": self._history.state(),
             "waiting": [dataclasses.asdict(segment) for segment in self._waiting.values()],
+            "backtracking": None if self._backtracking is None else self._backtracking.state(),
+            "warnings": self.warnings,
         }
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know about these settings."""
+        later = self._num_episodes - self._settings.first_interval_episodes
+        num_planned = 1 + max(0, -(-later // self._settings.interval_episodes))
+        if self._backtracking is None or any(map(self._backtracking.is_due, range(1, num_planned))):
+            return []
+        return [
+            f"no member can go back: {self._num_episodes} episodes are {num_planned} segments per member, "
+            "which end before the first test"
+        ]
 
     @property
     def _num_planned(self) -> int:
@@ -140,7 +121,7 @@ class Pbt:
         self._history.tell(Issued(segment))
         del self._waiting[segment.trial]
         if planned is not None and segment.stop != planned.stop:
-            self._cut_generation(segment.stop)
+            self._cut_generation(segment.stop - segment.start)
 
     def _expect(self, segment: Segment, planned: Segment | None) -> None:
         require_planned(segment, planned)
@@ -149,9 +130,9 @@ class Pbt:
         if planned is not None and segment.stop != planned.stop and not is_first:
             raise ValueError(f"segment {segment.id} stops at {segment.stop}; its generation stops at {planned.stop}")
 
-    def _cut_generation(self, stop: int) -> None:
-        """A generation that was begun with a smaller budget ends where that budget ended, for all members alike."""
-        self._waiting = {trial: dataclasses.replace(s, stop=stop) for trial, s in self._waiting.items()}
+    def _cut_generation(self, length: int) -> None:
+        """A generation that was begun with a smaller budget is as short as that budget made it, for all members."""
+        self._waiting = {t: dataclasses.replace(s, stop=s.start + length) for t, s in self._waiting.items()}
 
     def _plan_generation(self) -> None:
         members = [
@@ -159,37 +140,72 @@ class Pbt:
         ]
         self._generation += 1
         self._spent_episodes += members[0].stop - members[0].start
-        scores = [self._history.score(segment.id) for segment in members]
-        if self.is_done:
-            return
-        self._waiting = self._from_parents(members, scores) if max(scores) > -math.inf else self._from_nothing()
+        if self._backtracking is not None:
+            self._backtracking.learn(self._history, members)
+        if not self.is_done:
+            self._waiting = self._segments(self._steps(members))
 
-    def _from_nothing(self) -> dict[int, Segment]:
-        stop = min(self._settings.first_interval_episodes, self._num_episodes - self._spent_episodes)
-        index = self._generation
-        return {trial: Segment(trial, index, self._drawn(trial), 0, stop) for trial in range(self._settings.population)}
-
-    def _drawn(self, trial: int) -> dict[str, Value]:
-        if self._generation == 0:
-            return first_config(self._space, self._seed, trial, self._settings.default_first)
-        return fresh_config(self._space, self._seed, trial, self._generation)
-
-    def _from_parents(self, members: list[Segment], scores: list[float]) -> dict[int, Segment]:
-        candidates = self._settings.exploiter.donors(scores)
+    def _segments(self, steps: list[Step]) -> dict[int, Segment]:
+        """One segment per member, by trial. All are equally long."""
+        is_all_new = all(step.sources is None for step in steps)
+        interval = self._settings.first_interval_episodes if is_all_new else self._settings.interval_episodes
+        length = min(interval, self._num_episodes - self._spent_episodes)
         return {
-            own.trial: self._copy(own.trial, members, candidates[own.trial])
-            if own.trial in candidates
-            else self._child(own.trial, own, own.config, "continue")
-            for own in members
+            trial: Segment(
+                trial, self._generation, step.config, step.start, step.start + length, step.sources, step.origin
+            )
+            for trial, step in enumerate(steps)
         }
 
-    def _copy(self, trial: int, members: list[Segment], candidates: list[int]) -> Segment:
-        rng = numpy_rng(self._seed, "tuner", "copy", trial, self._generation)
-        # the donor is drawn first, so that how to explore does not change who copies whom
-        donor = members[candidates[rng.integers(len(candidates))]]
-        return self._child(trial, donor, self._settings.explorer(donor.config, self._space, rng), "copy")
+    def _steps(self, members: list[Segment]) -> list[Step]:
+        changes = self._copies(members)
+        if self._backtracking is not None and self._backtracking.is_due(self._generation):
+            replaced = {trial: step for trial, step in changes.items() if not self._is_sound(members[trial])}
+            changes = replaced | self._backtracks(members, self._backtracking)
+        return [changes.get(own.trial) or self._own_step(own) for own in members]
 
-    def _child(self, trial: int, parent: Segment, config: Config, origin: str) -> Segment:
-        length = min(self._settings.interval_episodes, self._num_episodes - self._spent_episodes)
-        stop, sources = parent.stop + length, Sources.whole(parent.id)
-        return Segment(trial, self._generation, config, parent.stop, stop, sources, origin)
+    def _own_step(self, own: Segment) -> Step:
+        if not self._is_sound(own):
+            return Step(fresh_config(self._space, self._seed, own.trial, self._generation))
+        return Step(own.config, own.stop, Sources.whole(own.id), "continue")
+
+    def _is_sound(self, own: Segment) -> bool:
+        return self._history.score(own.id) > -inf
+
+    def _copies(self, members: list[Segment]) -> dict[int, Step]:
+        copies = {}
+        for age in {own.stop for own in members}:
+            rivals = [self._at_age(own, age) for own in members]
+            scores = [-inf if rival is None else self._history.score(rival.id) for rival in rivals]
+            for trial, donors in self._settings.exploiter.donors(scores).items():
+                if members[trial].stop == age:
+                    copies[trial] = self._copy(members[trial], [rival for i in donors if (rival := rivals[i])])
+        return copies
+
+    def _at_age(self, own: Segment, age: int) -> Segment | None:
+        """The newest segment of a member's lineage that ends at ``age`` or before; None if the member is not sound."""
+        segment = own if self._is_sound(own) else None
+        while segment is not None and segment.stop > age:
+            entry = None if segment.parent is None else self._history.find(segment.parent)
+            segment = None if entry is None else entry.segment
+        return segment
+
+    def _copy(self, own: Segment, donors: list[Segment]) -> Step:
+        rng = numpy_rng(self._seed, "tuner", "copy", own.trial, self._generation)
+        # the donor is drawn first, so that how to explore does not change who copies whom
+        donor = donors[rng.integers(len(donors))]
+        config = self._settings.explorer(donor.config, self._space, rng)
+        kept = own if self._is_sound(own) else donor
+        return Step(config, donor.stop, self._settings.sources(donor.id, kept.id), "copy")
+
+    def _backtracks(self, members: list[Segment], backtracking: Backtracking) -> dict[int, Step]:
+        spread, steps = backtracking.spread(self._history, members), {}
+        for own in members:
+            rng = numpy_rng(self._seed, "tuner", "backtrack", own.trial, self._generation)
+            source = backtracking.checkpoint(own, self._history.score(own.id), spread, rng)
+            entry = None if source is None else self._history.find(source)
+            if entry is not None:
+                found = entry.segment
+                config = backtracking.explore(found.id, found.config, rng)
+                steps[own.trial] = Step(config, found.stop, Sources.whole(found.id), "backtrack")
+        return steps

@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 from cartwheel.records import Config, Event, Issued, Segment, SegmentId, Sources
 from cartwheel.space import Space
+from cartwheel.tuners.base import settings_state
+from cartwheel.tuners.draws import first_config
 from cartwheel.tuners.history import Entry, History, require_planned
 
 Course: TypeAlias = Callable[[int, Segment | None], tuple[Config, int]]
@@ -24,6 +26,7 @@ class PlannedTuner(ABC):
     def __init__(self, space: Space, seed: int, num_episodes: int, settings: Any) -> None:
         self._space, self._seed, self._num_episodes, self._settings = space, seed, num_episodes, settings
         self._history = History()
+        self._drawn: dict[int, Config] = {}
 
     @abstractmethod
     def _next(self, trial: int) -> Segment | None:
@@ -58,11 +61,17 @@ class PlannedTuner(ABC):
         return {
             "seed": self._seed,
             "num_episodes": self._num_episodes,
-            "settings": dataclasses.asdict(self._settings),
+            "settings": settings_state(self._settings),
             "space": self._space.to_dict(),
             "segments": self._history.state(),
             "waiting": [dataclasses.asdict(segment) for segment in self._waiting()],
         }
+
+    def _draw(self, trial: int) -> Config:
+        """The trial's first config, kept: it is needed at every ask until the trial begins, and when it is issued."""
+        if trial not in self._drawn:
+            self._drawn[trial] = first_config(self._space, self._seed, trial, self._settings.default_first)
+        return self._drawn[trial]
 
 
 class IndependentTrials(PlannedTuner):

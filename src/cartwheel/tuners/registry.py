@@ -7,18 +7,20 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cartwheel.errors import did_you_mean
 from cartwheel.space import Space
-from cartwheel.tuners import asha, hyperband, pbt, random_search, successive_halving
+from cartwheel.tuners import asha, hyperband, pbt, pbt_bt, pbt_settings, random_search, successive_halving
 from cartwheel.tuners.base import Tuner
 
 
 @dataclass(frozen=True, slots=True)
 class TunerEntry:
-    """``construct(space, seed, num_episodes, settings)``; ``presets``: named settings; ``is_synchronous``: nothing that
-    the tuner decides depends on the number of workers or on the order of completion."""
+    """``construct(space, seed, num_episodes, settings)``; ``presets``: named settings; ``fixed``: settings that make it
+    this tuner and cannot be chosen; ``is_synchronous``: nothing that the tuner decides depends on the number of workers
+    or on the order of completion."""
 
     settings: type
     construct: Callable[[Space, int, int, Any], Tuner]
     presets: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     is_synchronous: bool = True
 
 
@@ -29,7 +31,13 @@ TUNERS: Mapping[str, TunerEntry] = {
     ),
     "hyperband": TunerEntry(hyperband.HyperbandSettings, hyperband.hyperband, {"aistats2021": hyperband.AISTATS2021}),
     "asha": TunerEntry(asha.AshaSettings, asha.Asha, is_synchronous=False),
-    "pbt": TunerEntry(pbt.PbtSettings, pbt.Pbt, {"aistats2021": pbt.AISTATS2021}),
+    "pbt": TunerEntry(
+        pbt_settings.PbtSettings,
+        pbt.Pbt,
+        {"aistats2021": pbt_settings.AISTATS2021, "ray": pbt_settings.RAY, "jaderberg": pbt_settings.JADERBERG},
+    ),
+    "pbt-bt": TunerEntry(pbt_bt.PbtBtSettings, pbt_bt.pbt_bt, {"aistats2021": pbt_bt.AISTATS2021}),
+    "selection-only": TunerEntry(pbt_settings.PbtSettings, pbt.Pbt, fixed={"explore": "none"}),
 }
 
 
@@ -65,11 +73,11 @@ def _validated(entry: TunerEntry, settings: Mapping[str, Any]) -> Any:
     preset = given.pop("preset", None)
     if preset is not None and preset not in entry.presets:
         raise ValueError(f"no preset {preset!r}: {did_you_mean(str(preset), entry.presets)}")
-    types = get_type_hints(entry.settings)
+    types = {key: kind for key, kind in get_type_hints(entry.settings).items() if key not in entry.fixed}
     for key in sorted(given.keys() - types.keys()):
         raise ValueError(f"no setting {key!r}: {did_you_mean(key, types)}")
     chosen = {**(entry.presets[preset] if preset is not None else {}), **given}
-    return entry.settings(**{key: _typed(key, value, types[key]) for key, value in chosen.items()})
+    return entry.settings(**entry.fixed, **{key: _typed(key, value, types[key]) for key, value in chosen.items()})
 
 
 def _typed(key: str, value: Any, wanted: Any) -> Any:
@@ -77,6 +85,10 @@ def _typed(key: str, value: Any, wanted: Any) -> Any:
         if value not in get_args(wanted):
             raise ValueError(f"{key} must be one of {', '.join(get_args(wanted))}, got {value!r}")
         return value
+    if get_origin(wanted) is tuple:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{key} must be a list, got {value!r}")
+        return tuple(_typed(f"each of {key}", entry, get_args(wanted)[0]) for entry in value)
     if wanted is float and type(value) is int:
         return float(value)
     # exactly that type: a boolean is an int to isinstance

@@ -23,7 +23,6 @@ from typing import Any, TypeAlias
 from cartwheel.records import Config, Event, Issued, Reported, Segment
 from cartwheel.space import Space
 from cartwheel.tuners.base import Tuner
-from cartwheel.tuners.draws import first_config
 from cartwheel.tuners.history import best_first
 from cartwheel.tuners.planned import PlannedTuner, continued, first
 
@@ -194,7 +193,7 @@ class Halving(PlannedTuner):
 
     def _first_config(self, bracket: Bracket, trial: int) -> Config:
         if trial not in bracket.config_of:
-            return first_config(self._space, self._seed, trial, self._settings.default_first)
+            return self._draw(trial)
         own = self._history.newest(bracket.config_of[trial])
         assert own is not None, "a promoted trial has run"
         return own.segment.config

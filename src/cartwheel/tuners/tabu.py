@@ -1,0 +1,72 @@
+"""Tabu search over directions: how a config changes when its checkpoint is returned to (Zhang et al. 2021, section 4).
+
+Of d parameters with a direction there are 2^d sign vectors. Each is taken at most once per checkpoint, so returning to
+it again tries something new. They are drawn lazily and without replacement: the r-th of those that are left, r uniform,
+is found among the few that were used; no list of 2^d is ever made. With the explorer's redraw probability, and when all
+directions are used up, values are drawn from the prior instead.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from cartwheel.records import Config, SegmentId, Value
+from cartwheel.space import Choice, Space
+from cartwheel.tuners.explore import Explore, Unit, multiplied, reflected, switched_choices
+
+
+class Tabu:
+    """Moves of one size: ``explore.step``, added and reflected with ``"add"``, else as a factor of the coordinate."""
+
+    def __init__(self, space: Space, explore: Explore) -> None:
+        self._space, self._explore = space, explore
+        self._directed = np.array([not isinstance(p, Choice) for p in space.parameters.values()])
+        self._used: dict[SegmentId, set[int]] = {}
+
+    def __call__(self, source: SegmentId, config: Config, rng: np.random.Generator) -> dict[str, Value]:
+        """A config near ``config``, in a direction that was not taken from ``source`` yet."""
+        if self._explore.move == "none":
+            return dict(config)
+        used = self._used.setdefault(source, set())
+        num_left = 2 ** int(self._directed.sum()) - len(used)
+        if num_left == 0 or rng.random() < self._explore.redraw_probability:
+            return self._space.sample(rng)
+        direction = nth_unused(below(num_left, rng), used)
+        used.add(direction)
+        moved = self._space.decode(self._moved(config, self._signs(direction), rng))
+        return moved | switched_choices(self._space, config, self._explore.choice_probability, rng)
+
+    def state(self) -> dict[str, Any]:
+        return {source: sorted(used) for source, used in sorted(self._used.items()) if used}
+
+    def _signs(self, direction: int) -> Unit:
+        """[d]: bit k of the direction is the sign of the k-th parameter with one; 0 for those without."""
+        signs = np.zeros(len(self._space))
+        bits = [1.0 if direction >> k & 1 else -1.0 for k in range(int(self._directed.sum()))]
+        signs[self._directed] = bits
+        return signs
+
+    def _moved(self, config: Config, signs: Unit, rng: np.random.Generator) -> Unit:
+        if self._explore.move != "add":
+            return multiplied(self._space.encode(config), signs, self._explore.step)
+        low, high = self._space.cells(config)
+        # from a uniform place in an integer's cell, as the explorer does
+        return reflected(low + (high - low) * rng.random(len(signs)) + self._explore.step * signs)
+
+
+def nth_unused(n: int, used: Iterable[int]) -> int:
+    """The n-th (from 0) of the natural numbers that are not used."""
+    for number in sorted(used):
+        if number <= n:
+            n += 1
+    return n
+
+
+def below(bound: int, rng: np.random.Generator) -> int:
+    """Uniform from 0 to bound - 1, however large: the generator's own integers end at 2^63."""
+    num_bytes = (bound.bit_length() + 7) // 8
+    while True:
+        drawn = int.from_bytes(rng.bytes(num_bytes), "little") >> (8 * num_bytes - bound.bit_length())
+        if drawn < bound:
+            return drawn
