@@ -76,7 +76,11 @@ class Schedule:
             raise ValueError(f'not a schedule file: it lacks "format": {FORMAT!r}')
         if (version := _entry(data, "version", int)) != VERSION:
             raise ValueError(f"schedule file of version {version}; this release reads version {VERSION}")
-        pieces = _entry(data, "pieces", list)
+        return Schedule.from_tables(_entry(data, "pieces", list))
+
+    @staticmethod
+    def from_tables(pieces: Iterable[Any]) -> "Schedule":
+        """The schedule of plain pieces, each with start, stop and config. Raises ValueError naming piece and cause."""
         return Schedule(tuple(_piece(piece, number) for number, piece in enumerate(pieces)))
 
     def to_text(self) -> str:

@@ -190,7 +190,7 @@ def test_ask_gives_at_most_what_is_free(name: str, chosen: dict[str, Any]) -> No
     assert tuner.ask(3)[:2] == tuner.ask(2)
 
 
-@every_tuner
+@pytest.mark.parametrize(("name", "chosen"), [case for case in CASES if TUNERS[case[0]].is_seeded], ids=str)
 def test_seed_decides_the_configs(name: str, chosen: dict[str, Any]) -> None:
     assert make(name, chosen, 6, seed=1).ask(4) == make(name, chosen, 6, seed=1).ask(4)
     assert make(name, chosen, 6, seed=1).ask(4) != make(name, chosen, 6, seed=2).ask(4)

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cartwheel.errors import did_you_mean
 from cartwheel.space import Space
-from cartwheel.tuners import asha, hyperband, pbt, pbt_bt, pbt_settings, random_search, successive_halving
+from cartwheel.tuners import asha, fixed, hyperband, pbt, pbt_bt, pbt_settings, random_search, successive_halving
 from cartwheel.tuners.base import Tuner
 
 
@@ -15,13 +15,14 @@ from cartwheel.tuners.base import Tuner
 class TunerEntry:
     """``construct(space, seed, num_episodes, settings)``; ``presets``: named settings; ``fixed``: settings that make it
     this tuner and cannot be chosen; ``is_synchronous``: nothing that the tuner decides depends on the number of workers
-    or on the order of completion."""
+    or on the order of completion; ``is_seeded``: its configs depend on the seed."""
 
     settings: type
     construct: Callable[[Space, int, int, Any], Tuner]
     presets: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     is_synchronous: bool = True
+    is_seeded: bool = True
 
 
 TUNERS: Mapping[str, TunerEntry] = {
@@ -37,6 +38,8 @@ TUNERS: Mapping[str, TunerEntry] = {
         {"aistats2021": pbt_settings.AISTATS2021, "ray": pbt_settings.RAY, "jaderberg": pbt_settings.JADERBERG},
     ),
     "pbt-bt": TunerEntry(pbt_bt.PbtBtSettings, pbt_bt.pbt_bt, {"aistats2021": pbt_bt.AISTATS2021}),
+    "fixed": TunerEntry(fixed.FixedSettings, fixed.fixed, is_seeded=False),
+    "fixed-schedule": TunerEntry(fixed.FixedScheduleSettings, fixed.fixed_schedule, is_seeded=False),
     "selection-only": TunerEntry(pbt_settings.PbtSettings, pbt.Pbt, fixed={"explore": "none"}),
 }
 
@@ -89,6 +92,10 @@ def _typed(key: str, value: Any, wanted: Any) -> Any:
         if not isinstance(value, list | tuple):
             raise ValueError(f"{key} must be a list, got {value!r}")
         return tuple(_typed(f"each of {key}", entry, get_args(wanted)[0]) for entry in value)
+    if get_origin(wanted) is Mapping:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{key} must be a table, got {value!r}")
+        return dict(value)
     if wanted is float and type(value) is int:
         return float(value)
     # exactly that type: a boolean is an int to isinstance
