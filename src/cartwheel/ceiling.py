@@ -54,6 +54,7 @@ def _planner(
     task, shape, horizon = setup.task, setup.shape, int(hypers.planner.plan_horizon)
     one = jax.tree.map(lambda leaf: leaf[None], hypers.planner)
     bounds = jax.tree.map(jnp.asarray, planners.plan_bounds(one, shape))
+    planner_hypers = jax.tree.map(jnp.asarray, hypers.planner)
     reward_of = jax.vmap(jax.vmap(task.imagined_reward))
     terminated = jax.vmap(jax.vmap(task.terminated))
 
@@ -72,7 +73,7 @@ def _planner(
             total = jnp.sum(jnp.where(is_alive, reward_of(before, actions, following), 0.0), axis=1)
             return jnp.where(jnp.isfinite(total), total, -jnp.inf)
 
-        action, memory, _ = planners.plan(lambda _: scores, memory, hypers.planner, bounds, shape, key)
+        action, memory, _ = planners.plan(lambda _: scores, memory, planner_hypers, bounds, shape, key)
         return pets.to_env_units(task, action), memory
 
     return act
