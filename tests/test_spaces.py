@@ -21,6 +21,31 @@ def test_small_is_what_the_documents_say() -> None:
     assert space.select("model").names == ("learning_rate", "weight_decay", "num_epochs")
 
 
+# low, default, high, of the paper's table; L: logarithmic
+PAPER = """
+                halfcheetah         cartpole            reacher             pusher
+learning_rate   1e-5 1e-3 4e-2      1e-5 1e-3 4e-2      1e-5 7.5e-4 4e-2    3e-5 1e-3 3e-3
+weight_decay    1e-7 7.5e-5 1e-1    1e-7 2.5e-4 1e-1    1e-7 5e-4 1e-1      1e-7 5e-4 1e-1
+num_epochs      3 5 20              3 5 15              3 5 20              3 5 20
+plan_horizon    5 30 60             5 25 40             5 25 40             5 25 40
+num_iterations  3 5 8               4 5 6               4 5 6               3 5 10
+num_samples     200 500 700         200 400 700         200 400 700         100 500 700
+elite_ratio     .04 .1 .5           .04 .1 .5           .04 .1 .5           .04 .1 .5
+alpha           .05 .1 .2           .05 .1 .2           .05 .1 .4           .01 .1 .5
+"""
+
+
+@pytest.mark.parametrize("column", range(4))
+def test_the_papers_spaces(column: int) -> None:
+    header, *rows = [line.split() for line in PAPER.strip().splitlines()]
+    space = get_space(f"aistats2021-{header[column]}")
+    wanted = {row[0]: [float(cell) for cell in row[1 + 3 * column : 4 + 3 * column]] for row in rows}
+    assert {name: [p.low, p.default, p.high] for name, p in space.parameters.items()} == wanted  # type: ignore[union-attr]
+    is_log = {name for name, p in space.parameters.items() if p.log}  # type: ignore[union-attr]
+    assert is_log == {"learning_rate", "weight_decay", "num_samples", "elite_ratio"}
+    assert space.select("model").names == ("learning_rate", "weight_decay", "num_epochs")
+
+
 @pytest.mark.parametrize("name", SPACES)
 def test_named_spaces_round_trip(name: str) -> None:
     assert Space.from_dict(get_space(name).to_dict()) == get_space(name)

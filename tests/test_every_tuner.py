@@ -1,0 +1,41 @@
+"""Every tuner in a real study: stored, interrupted, resumed, ranked by the tables as by itself, and drawn."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cartwheel.analysis.tables import counts, ranking
+from cartwheel.report import figures
+from cartwheel.report.style import to_svg
+from cartwheel.store.run_folder import RunFolder
+from cartwheel.tuners.registry import TUNERS
+from cartwheel.tuning import Running, tune
+from synthetic import tell_all
+from synthetic_executor import SyntheticBackend, small_spec
+
+SMALL: dict[str, dict[str, Any]] = {
+    "pbt-bt": {"population": 4, "margin": 0.0},
+    "asha": {"num_trials": 5},
+    "successive-halving": {"num_trials": 5},
+}
+
+
+@pytest.mark.parametrize("name", TUNERS)
+def test_a_study_is_stopped_resumed_ranked_and_drawn(name: str, tmp_path: Path) -> None:
+    spec = small_spec(num_episodes=6, tuner={"name": name, **SMALL.get(name, {})})
+    checks = itertools.count()
+    stopped = tune(spec, tmp_path, Running(backend=SyntheticBackend(), should_stop=lambda: next(checks) > 6))
+    assert not stopped.is_done
+    study = tune(spec, tmp_path, Running(backend=SyntheticBackend()))
+    assert study.is_done
+    tuner = spec.make_tuner()
+    with RunFolder.to_read(tmp_path) as folder:
+        tell_all(tuner, folder.read.events())
+    assert tuner.is_done
+    assert ranking(study.tables) == tuner.ranking()
+    for draw in (figures.learning_curves, figures.lineages, figures.hyperparameters):
+        assert to_svg(draw(study.tables), "a-figure").startswith("<")
+    if name == "pbt-bt":
+        assert counts(study.tables).num_backtracks > 0
