@@ -220,7 +220,7 @@ class TestWalkers:
             hard = high if t // 5 % 2 else low
             obs, _, ended = env.step(hard if t % 200 < 100 else rng.uniform(low, high).astype(np.float32))
             assert not ended
-            assert np.abs(obs).max() < task.obs_bound / 5
+            assert np.abs(obs).max() < task.state_bound / 5
         assert not env.warnings
 
     def test_their_legs_can_push(self, task: Task) -> None:

@@ -32,7 +32,7 @@ CARTPOLE_SWINGUP = Task(
     step_s=0.04,
     reward=_swingup_reward,
     reward_bound=1.1,
-    obs_bound=500.0,
+    state_bound=500.0,
     encode=_swingup_encode,
 )
 
@@ -63,7 +63,7 @@ PENDULUM = Task(
     step_s=0.05,
     reward=_pendulum_reward,
     reward_bound=16.3,
-    obs_bound=8.0,
+    state_bound=8.0,
     next_obs=_pendulum_next_obs,
 )
 
@@ -95,7 +95,7 @@ INVERTED_PENDULUM = Task(
     step_s=0.04,
     reward=_balance_reward,
     reward_bound=1.0,
-    obs_bound=100.0,
+    state_bound=100.0,
     terminated=_balance_terminated,
     planner_reward=_balance_planner_reward,
     has_termination=True,
@@ -147,7 +147,7 @@ INVERTED_DOUBLE_PENDULUM = Task(
     step_s=0.05,
     reward=_double_reward,
     reward_bound=30.0,
-    obs_bound=100.0,
+    state_bound=100.0,
     terminated=_double_terminated,
     next_obs=_double_next_obs,
     observe=_double_observe,
@@ -190,7 +190,7 @@ MOUNTAIN_CAR = Task(
     step_s=1.0,
     reward=_car_reward,
     reward_bound=100.0,
-    obs_bound=1.2,
+    state_bound=1.3,
     terminated=_car_terminated,
     planner_reward=_car_planner_reward,
     has_termination=True,

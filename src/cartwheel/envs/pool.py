@@ -4,6 +4,7 @@ MuJoCo resets itself silently when its state breaks and the step looks normal, s
 warning counters and the finiteness of observation and reward are read. Nothing is written into the user's folder.
 """
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,17 +34,20 @@ def _say(message: str) -> str:
 class WatchedEnv:
     """One environment of a task, reset by seed and stepped with float32 observations.
 
-    ``warnings`` counts since the last reset: MuJoCo's counters by name, ``not_finite`` and ``reward_out_of_bounds``.
+    ``warnings`` counts since the last reset: MuJoCo's counters by name, ``not_finite``, ``reward_out_of_bounds`` and
+    ``state_out_of_bounds`` (an exploding step is paid before any counter moves), and ``simulator_reset`` when time
+    does not go on.
     """
 
     task: Task
     env: gymnasium.Env[Any, Any]
     warnings: Counter[str] = field(default_factory=Counter)
     step_index: int = 0
+    _time_s: float = -math.inf
 
     def reset(self, seed: int) -> NDArray[np.float32]:
         """The first observation [O] of an episode."""
-        self.warnings, self.step_index = Counter(), 0
+        self.warnings, self.step_index, self._time_s = Counter(), 0, -math.inf
         try:
             obs, _ = self.env.reset(seed=seed)
         except Exception as error:
@@ -80,15 +84,25 @@ class WatchedEnv:
 
     def _watch(self, obs: NDArray[np.float32], reward: float) -> None:
         data = getattr(self.env.unwrapped, "data", None)
+        state: NDArray[Any] = obs
         if isinstance(data, mujoco.MjData):
-            for kind in mujoco.mjtWarning.__members__.values():
-                if kind != mujoco.mjtWarning.mjNWARNING and data.warning[kind].number:
-                    self.warnings[kind.name.removeprefix("mjWARN_")] = int(data.warning[kind].number)
+            self._read_counters(data)
+            state = np.concatenate([data.qpos, data.qvel])  # observations may clip velocities, or leave places out
         if not np.isfinite(reward) or not np.all(np.isfinite(obs)):
             self.warnings["not_finite"] += 1
             raise EnvironmentFailed(self._at(f"returned a value that is not finite (reward {reward})"))
         if abs(reward) > self.task.reward_bound:
             self.warnings["reward_out_of_bounds"] += 1
+        if not np.max(np.abs(state)) <= self.task.state_bound:
+            self.warnings["state_out_of_bounds"] += 1
+
+    def _read_counters(self, data: Any) -> None:
+        for kind in mujoco.mjtWarning.__members__.values():
+            if kind != mujoco.mjtWarning.mjNWARNING and data.warning[kind].number:
+                self.warnings[kind.name.removeprefix("mjWARN_")] = int(data.warning[kind].number)
+        if not data.time > self._time_s:
+            self.warnings["simulator_reset"] += 1
+        self._time_s = data.time
 
     def _at(self, what: str) -> str:
         return f"{self.task.env_id}: step {self.step_index} {what}"

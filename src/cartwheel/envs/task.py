@@ -56,9 +56,10 @@ class Task:
 
     ``action_low`` and ``action_high`` are in the environment's units; ``step_s`` is the duration of one environment
     step. ``planner_reward`` is what the planner maximises where that is declared to differ from ``reward``.
-    ``reward_bound`` is the largest |reward| that working physics can pay in one step, ``obs_bound`` the largest entry
-    of an observation that it can show. ``observe(before, qpos, qvel)`` is the observation of a MuJoCo state, ``before``
-    the ``qpos`` of one environment step earlier. ``defaults`` overrides the agent's default config.
+    ``reward_bound`` is the largest |reward| that working physics can pay in one step, ``state_bound`` the largest
+    entry of a state that it can reach: of MuJoCo's ``qpos`` and ``qvel``, elsewhere of an observation.
+    ``observe(before, qpos, qvel)`` is the observation of a MuJoCo state, ``before`` the ``qpos`` of one environment
+    step earlier. ``defaults`` overrides the agent's default config.
     """
 
     id: str
@@ -70,7 +71,7 @@ class Task:
     step_s: float
     reward: Callable[[Obs, Action, Obs], Scalar]
     reward_bound: float
-    obs_bound: float = math.inf
+    state_bound: float = math.inf
     terminated: Callable[[Obs], Bool[Array, ""]] = _never
     planner_reward: Callable[[Obs, Action, Obs], Scalar] | None = None
     encode: Callable[[Obs], Array] = _unchanged

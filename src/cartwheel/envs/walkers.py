@@ -44,7 +44,7 @@ ANT = Task(
     step_s=0.05,
     reward=_ant_reward,
     reward_bound=30.0,
-    obs_bound=2000.0,
+    state_bound=1000.0,
     terminated=_ant_terminated,
     encode=_without_place,
     next_obs=_add_and_normalise,
@@ -76,7 +76,7 @@ def _walker(name: str, num_legs: int) -> Task:
         step_s=0.05,
         reward=_walk_reward,
         reward_bound=20.0,
-        obs_bound=500.0,
+        state_bound=500.0,
         encode=_without_place,
         next_obs=_add_and_normalise,
     )
