@@ -15,6 +15,7 @@ from cartwheel.backend import Backend, InlineBackend
 from cartwheel.errors import ConfigError, ExitCode, StorageError, UsageError
 from cartwheel.playing import export_best, play_best, play_exported, play_simulator
 from cartwheel.records import Config, Episode
+from cartwheel.released_schedules import schedule_from_text
 from cartwheel.report.live import make_view
 from cartwheel.reruns import cut
 from cartwheel.results import Study
@@ -176,9 +177,9 @@ def do_schedule(run_dir: Path, out: Path | None, output: Output) -> ExitCode:
 
 
 def read_schedule(path: Path) -> Schedule:
-    """The schedule of a file. Raises ConfigError."""
+    """The schedule of a file of ours, or of one that came with the paper. Raises ConfigError."""
     try:
-        return Schedule.from_text(_text(path))
+        return schedule_from_text(_text(path))
     except ValueError as error:
         raise ConfigError(str(error), str(path), "write one with `cartwheel schedule RUN_DIR --out FILE`") from error
 

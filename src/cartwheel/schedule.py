@@ -66,12 +66,12 @@ class Schedule:
         for parent, child in pairwise(segments):
             if child.parent != parent.id:
                 raise ValueError(f"segment {child.id} does not continue {parent.id} but {child.parent}")
-        return Schedule(_merged(Piece(segment.start, segment.stop, segment.config) for segment in segments))
+        return Schedule(merged(Piece(segment.start, segment.stop, segment.config) for segment in segments))
 
     @staticmethod
     def from_text(text: str) -> "Schedule":
         """The schedule in a file's text. Raises ValueError with the cause if it holds none."""
-        data = _parse(text)
+        data = parse_json(text)
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ValueError(f'not a schedule file: it lacks "format": {FORMAT!r}')
         if (version := _entry(data, "version", int)) != VERSION:
@@ -118,17 +118,19 @@ def lineage(segments: Mapping[SegmentId, Segment], leaf: SegmentId) -> list[Segm
     return list(chain.values())[::-1]
 
 
-def _merged(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
-    merged: list[Piece] = []
+def merged(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    """Neighbours with equal configs become one piece."""
+    found: list[Piece] = []
     for piece in pieces:
-        if merged and merged[-1].config == piece.config and merged[-1].stop == piece.start:
-            merged[-1] = Piece(merged[-1].start, piece.stop, piece.config)
+        if found and found[-1].config == piece.config and found[-1].stop == piece.start:
+            found[-1] = Piece(found[-1].start, piece.stop, piece.config)
         else:
-            merged.append(piece)
-    return tuple(merged)
+            found.append(piece)
+    return tuple(found)
 
 
-def _parse(text: str) -> Any:
+def parse_json(text: str) -> Any:
+    """Strict JSON: no NaN, no key twice. Raises ValueError with the cause."""
     try:
         return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
     except RecursionError:
@@ -147,14 +149,19 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+def check_values(config: Mapping[str, Any]) -> None:
+    """Raises ValueError unless all are values of hyperparameters."""
+    for name, value in config.items():
+        if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+            raise ValueError(f"{name} must be a finite number, a string or a boolean, got {value!r}")
+
+
 def _piece(data: Any, number: int) -> Piece:
     try:
         if not isinstance(data, dict):
             raise ValueError(f"must be an object, got {data!r}")
         config = _entry(data, "config", dict)
-        for name, value in config.items():
-            if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
-                raise ValueError(f"{name} must be a finite number, a string or a boolean, got {value!r}")
+        check_values(config)
         return Piece(_entry(data, "start", int), _entry(data, "stop", int), config)
     except ValueError as error:
         raise ValueError(f"piece {number}: {error}") from None
