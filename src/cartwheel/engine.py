@@ -251,7 +251,7 @@ class Engine:
             return_=float(rollout.returns[lane]),
             length=length,
             is_random=job.is_random,
-            metrics={"model_loss": float(metrics["model_loss"][lane])} if learned else {},
+            metrics={name: float(metrics[name][lane]) for name in ("model_loss", "unseen_nll")} if learned else {},
             warnings=dict(self._envs[lane].warnings),
             seconds={"plan": rollout.plan_s * share, "env": rollout.env_s * share, "fit": fit_s * share},
         )

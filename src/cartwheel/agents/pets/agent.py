@@ -20,7 +20,15 @@ from cartwheel.agents.pets import planner as planners
 from cartwheel.agents.pets.buffer import Buffer, Transitions
 from cartwheel.agents.pets.fit import FitBounds
 from cartwheel.agents.pets.hypers import PetsHypers, PetsShape
-from cartwheel.agents.pets.model import Ensemble, Normaliser, init_ensemble, init_normaliser
+from cartwheel.agents.pets.model import (
+    Ensemble,
+    Normaliser,
+    init_ensemble,
+    init_normaliser,
+    negative_log_likelihood,
+    normalise,
+    predict,
+)
 from cartwheel.agents.pets.planner import PlanBounds, PlanState
 from cartwheel.agents.pets.propagation import World, draw_luck, plan_returns
 from cartwheel.envs.tasks import Task
@@ -100,14 +108,33 @@ def learn(
 ) -> tuple[PetsState, dict[str, Array]]:
     """Remember the first ``length`` rows of an episode and fit the model to everything remembered.
 
-    Returns the new state and metrics: ``model_loss`` (see ``fit_loss``) and ``is_finite``, whether the weights are.
+    Returns the new state and metrics: ``model_loss`` (see ``fit_loss``), ``unseen_nll`` (see ``unseen_nll``) and
+    ``is_finite``, whether the weights are.
     """
+    unseen = unseen_nll(task, shape, state, episode, length)
     replay = buffers.append(state.replay, episode, length)
     fitted = fitting.fit(task, shape, state.weights, state.optimizer, replay, hypers.model, bounds, key)
     leaves = jax.tree.leaves((fitted.ensemble, fitted.normaliser))
     is_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
     state = PetsState(fitted.ensemble, fitted.optimizer, fitted.normaliser, replay)
-    return state, {"model_loss": fitted.loss, "is_finite": is_finite}
+    return state, {"model_loss": fitted.loss, "unseen_nll": unseen, "is_finite": is_finite}
+
+
+def unseen_nll(
+    task: Task, shape: PetsShape, state: PetsState, episode: Transitions, length: Int[Array, ""]
+) -> Float[Array, ""]:
+    """How well the model predicted an episode before it was fitted to it: held-out data for free.
+
+    The Gaussian negative log-likelihood of one step in nats, summed over target dimensions, averaged over the first
+    ``length`` rows and over networks.
+    """
+    inputs = jnp.concatenate([jax.vmap(task.encode)(episode.obs), episode.action], axis=-1)
+    inputs = normalise(state.normaliser, inputs)[None]
+    everyone = jnp.broadcast_to(inputs, (shape.num_networks, *inputs.shape[1:]))
+    targets = jax.vmap(task.target)(episode.obs, episode.next_obs)[None]
+    nll = jnp.mean(negative_log_likelihood(predict(state.weights, everyone), targets), axis=0)  # [T]
+    present = jnp.arange(nll.shape[0]) < length
+    return jnp.sum(jnp.where(present, nll, 0.0)) / jnp.maximum(length, 1).astype(jnp.float32)
 
 
 def to_env_units(task: Task, plans: Float[Array, "*S A"]) -> Float[Array, "*S A"]:
