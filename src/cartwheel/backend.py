@@ -20,7 +20,7 @@ class Backend(Protocol):
     """``reachable`` are configs whose sizes the agent's program must cover."""
 
     def check(self, spec: StudySpec, reachable: Sequence[Config]) -> None:
-        """Raises ConfigError if the environment or the agent cannot be made; costs no more than importing them."""
+        """Raises ConfigError if the environment or the agent cannot be made; compiles nothing."""
 
     def make(
         self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Say
@@ -35,7 +35,13 @@ class InlineBackend:
     has_compile_cache: bool = True
 
     def check(self, spec: StudySpec, reachable: Sequence[Config]) -> None:
-        agent_setup(spec, reachable)
+        from cartwheel.envs.pool import make_env
+
+        setup = agent_setup(spec, reachable)
+        try:
+            make_env(setup.task).close()
+        except ValueError as error:
+            raise ConfigError(str(error), "env_id", "correct the task or choose another environment") from error
 
     def make(
         self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Say

@@ -153,3 +153,22 @@ def test_an_unknown_environment_is_named() -> None:
     """Gymnasium's complaint comes back as one line with the id."""
     with pytest.raises(ValueError, match="env_id 'Pendulmu-v1': Environment `Pendulmu` doesn't exist"):
         make_env(dataclasses.replace(PENDULUM, env_id="Pendulmu-v1"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"env_id": "Nowhere-v0"}, "env_id 'Nowhere-v0': "),
+        (
+            {"env_id": "CartPole-v1", "obs_size": 4},
+            r"task 'line': CartPole-v1 has actions Discrete\(2\), the task says",
+        ),
+        ({"obs_size": 3}, r"task 'line': cartwheel/Line-v0 has observations Box.*the task says Box.*\(3,\)"),
+        ({"action_low": (-2.0,)}, r"task 'line': cartwheel/Line-v0 has actions Box\(-1.0, 1.0.*says Box\(-2.0, 1.0"),
+        ({"action_low": (-1.0, -1.0), "action_high": (1.0, 1.0)}, r"has actions Box.*\(1,\).*says Box.*\(2,\)"),
+    ],
+)
+def test_a_task_that_does_not_fit_its_environment_is_refused(change: dict[str, Any], message: str) -> None:
+    """What the environment has and what the task says stand in one message, before anything is trained."""
+    with pytest.raises(ValueError, match=message):
+        make_env(dataclasses.replace(LINE, **change))

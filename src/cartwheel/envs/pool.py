@@ -118,4 +118,20 @@ def make_env(task: Task, **kwargs: Any) -> WatchedEnv:
         )
     except gymnasium.error.Error as error:
         raise ValueError(f"env_id {task.env_id!r}: {_say(str(error))}") from error
+    found = {"observations": env.observation_space, "actions": env.action_space}
+    wanted = {
+        "observations": gymnasium.spaces.Box(-np.inf, np.inf, (task.obs_size,)),
+        "actions": gymnasium.spaces.Box(np.asarray(task.action_low), np.asarray(task.action_high), dtype=np.float64),
+    }
+    for what, space in found.items():
+        if not _fits(space, wanted[what], is_bounded=what == "actions"):
+            env.close()
+            raise ValueError(f"task {task.id!r}: {task.env_id} has {what} {space}, the task says {wanted[what]}")
     return WatchedEnv(task, env)
+
+
+def _fits(space: Any, wanted: gymnasium.spaces.Box, is_bounded: bool) -> bool:
+    """Vectors of the same length and, where they are to be bounded, of the same bounds."""
+    if not isinstance(space, gymnasium.spaces.Box) or space.shape != wanted.shape:
+        return False
+    return not is_bounded or (np.allclose(space.low, wanted.low) and np.allclose(space.high, wanted.high))
