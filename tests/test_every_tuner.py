@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cartwheel.analysis.tables import counts, ranking
+from cartwheel.observer import Observer
 from cartwheel.report import figures
 from cartwheel.report.style import to_svg
 from cartwheel.store.run_folder import RunFolder
@@ -39,3 +40,24 @@ def test_a_study_is_stopped_resumed_ranked_and_drawn(name: str, tmp_path: Path) 
         assert to_svg(draw(study.tables), "a-figure").startswith("<")
     if name == "pbt-bt":
         assert counts(study.tables).num_backtracks > 0
+
+
+class Listener(Observer):
+    """Hears what the user is told."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def on_message(self, message: str) -> None:
+        self.messages.append(message)
+
+
+def test_the_user_is_told_what_a_tuner_warns_of(tmp_path: Path) -> None:
+    """A study too short for a backtrack test; one with tests has no warning."""
+    told = {}
+    for num_episodes in (2, 6):
+        listener = Listener()
+        spec = small_spec(num_episodes=num_episodes, tuner={"name": "pbt-bt", "population": 2})
+        tune(spec, tmp_path / str(num_episodes), Running([listener], backend=SyntheticBackend()))
+        told[num_episodes] = [message for message in listener.messages if "go back" in message]
+    assert [len(messages) for messages in told.values()] == [1, 0]

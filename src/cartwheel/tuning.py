@@ -77,7 +77,10 @@ def tune(spec: StudySpec, run_dir: Path | None = None, running: Running | None =
         evaluation_seed=lambda evaluation: ("validation", evaluation.seed),
         evaluations=lambda ranking: _validations(spec, ranking),
     )
-    return _run(_Job(folder_path, "tune", spec, {}, corners(spec)), tuner, purpose, running or Running())
+    running = running or Running()
+    for warning in tuner.state().get("warnings", ()):
+        running.say(warning)
+    return _run(_Job(folder_path, "tune", spec, {}, corners(spec)), tuner, purpose, running)
 
 
 def rerun(

@@ -13,8 +13,8 @@ The margin is one of
 """
 
 from dataclasses import dataclass
-from math import inf, isfinite
-from statistics import median, stdev
+from math import fsum, inf, isfinite, sqrt
+from statistics import median
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -67,20 +67,16 @@ class Backtracking:
             due += max(2, due // 5)
         return due == num_segments
 
-    def spread(self, history: History, members: list[Segment]) -> float | None:
-        """The standard deviation of a single return; None if no window tells."""
-        tails = [entry.tail for own in members if (entry := history.find(own.id)) is not None]
-        known = [stdev(tail) for tail in tails if len(tail) > 1 and all(map(isfinite, tail))]
-        return median(known) if known else None
-
-    def checkpoint(
-        self, own: Segment, score: float, spread: float | None, rng: np.random.Generator
-    ) -> SegmentId | None:
-        """Where a member goes back to, None if it stays."""
-        records = self._archive.best(own.stop if self._is_age_compared else inf)
-        if not records or not self._margin.is_below(score, records[-1].score, spread):
-            return None
-        return records[rng.integers(len(records))].segment
+    def returning(self, history: History, members: list[Segment]) -> dict[int, list[Record]]:
+        """Who goes back, by trial, and the checkpoints to draw from."""
+        spread = spread_of([entry.tail for own in members if (entry := history.find(own.id)) is not None])
+        ages = {own.stop: float(own.stop) if self._is_age_compared else inf for own in members}
+        records = {stop: self._archive.best(max_age) for stop, max_age in ages.items()}
+        return {
+            own.trial: found
+            for own in members
+            if (found := records[own.stop]) and self._margin.is_below(history.score(own.id), found[-1].score, spread)
+        }
 
     def explore(self, source: SegmentId, config: Config, rng: np.random.Generator) -> dict[str, Value]:
         """The config to go on with from ``source``, which was trained with ``config``."""
@@ -88,3 +84,15 @@ class Backtracking:
 
     def state(self) -> dict[str, Any]:
         return {"archive": self._archive.state(), "tabu": self._tabu.state()}
+
+
+def spread_of(windows: list[tuple[float, ...]]) -> float | None:
+    """The median over windows of the standard deviation of the returns in each; None if no window has two."""
+    return (
+        median(known) if (known := [_deviation(w) for w in windows if len(w) > 1 and all(map(isfinite, w))]) else None
+    )
+
+
+def _deviation(window: tuple[float, ...]) -> float:
+    mean = fsum(window) / len(window)
+    return sqrt(fsum((value - mean) ** 2 for value in window) / (len(window) - 1))

@@ -34,7 +34,10 @@ class Tuner(Protocol):
         """The newest finished segment of every trial that has one, best score first; ties: the older trial first."""
 
     def state(self) -> dict[str, Any]:
-        """Everything the tuner knows, as JSON: equal states decide alike."""
+        """Everything the tuner knows, as JSON: equal states decide alike.
+
+        ``warnings``, if there, is a list of what the user should know before a study begins.
+        """
 
 
 def settings_state(settings: Any) -> dict[str, Any]:

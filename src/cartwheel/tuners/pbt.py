@@ -158,10 +158,13 @@ class Pbt:
         }
 
     def _steps(self, members: list[Segment]) -> list[Step]:
-        changes = self._copies(members)
-        if self._backtracking is not None and self._backtracking.is_due(self._generation):
-            replaced = {trial: step for trial, step in changes.items() if not self._is_sound(members[trial])}
-            changes = replaced | self._backtracks(members, self._backtracking)
+        backtracking = self._backtracking
+        if backtracking is None or not backtracking.is_due(self._generation):
+            changes = self._copies(members, members)
+        else:
+            # who has nothing sound is replaced all the same, should nothing be archived for its age
+            unsound = [own for own in members if not self._is_sound(own)]
+            changes = self._copies(unsound, members) | self._backtracks(members, backtracking)
         return [changes.get(own.trial) or self._own_step(own) for own in members]
 
     def _own_step(self, own: Segment) -> Step:
@@ -172,14 +175,16 @@ class Pbt:
     def _is_sound(self, own: Segment) -> bool:
         return self._history.score(own.id) > -inf
 
-    def _copies(self, members: list[Segment]) -> dict[int, Step]:
+    def _copies(self, candidates: list[Segment], members: list[Segment]) -> dict[int, Step]:
+        """Who of the candidates copies, by trial."""
         copies = {}
-        for age in {own.stop for own in members}:
+        for age in {own.stop for own in candidates}:
             rivals = [self._at_age(own, age) for own in members]
             scores = [-inf if rival is None else self._history.score(rival.id) for rival in rivals]
-            for trial, donors in self._settings.exploiter.donors(scores).items():
-                if members[trial].stop == age:
-                    copies[trial] = self._copy(members[trial], [rival for i in donors if (rival := rivals[i])])
+            donors = self._settings.exploiter.donors(scores)
+            for own in candidates:
+                if own.stop == age and own.trial in donors:
+                    copies[own.trial] = self._copy(own, [rival for i in donors[own.trial] if (rival := rivals[i])])
         return copies
 
     def _at_age(self, own: Segment, age: int) -> Segment | None:
@@ -199,13 +204,11 @@ class Pbt:
         return Step(config, donor.stop, self._settings.sources(donor.id, kept.id), "copy")
 
     def _backtracks(self, members: list[Segment], backtracking: Backtracking) -> dict[int, Step]:
-        spread, steps = backtracking.spread(self._history, members), {}
-        for own in members:
-            rng = numpy_rng(self._seed, "tuner", "backtrack", own.trial, self._generation)
-            source = backtracking.checkpoint(own, self._history.score(own.id), spread, rng)
-            entry = None if source is None else self._history.find(source)
-            if entry is not None:
-                found = entry.segment
-                config = backtracking.explore(found.id, found.config, rng)
-                steps[own.trial] = Step(config, found.stop, Sources.whole(found.id), "backtrack")
+        steps = {}
+        for trial, records in backtracking.returning(self._history, members).items():
+            rng = numpy_rng(self._seed, "tuner", "backtrack", trial, self._generation)
+            source = records[rng.integers(len(records))].segment
+            if (entry := self._history.find(source)) is not None:
+                config = backtracking.explore(source, entry.segment.config, rng)
+                steps[trial] = Step(config, entry.segment.stop, Sources.whole(source), "backtrack")
         return steps
