@@ -30,7 +30,7 @@ def _clipped_velocities(before: States, qpos: States, qvel: States) -> States:
 # --- The paper's cheetah and hopper (Chua et al. 2018, Zhang et al. 2021): obs = [v, qpos[1:], qvel] ------------------
 
 
-def _after_speed(obs: Obs) -> Array:
+def _all_but_first(obs: Obs) -> Array:
     return obs[1:]
 
 
@@ -107,7 +107,7 @@ PETS_HOPPER = Task(
     reward_bound=20.0,
     state_bound=500.0,
     planner_reward=_pets_hopper_planner_reward,
-    encode=_after_speed,
+    encode=_all_but_first,
     target=_speed_then_changes,
     next_obs=_from_speed_then_changes,
     observe=_pets_hopper_observe,
@@ -118,10 +118,6 @@ PETS_HOPPER = Task(
 # --- Gymnasium's: obs = [x, ...], built with exclude_current_positions_from_observation=False -----------------------
 
 _SEES_POSITION = {"exclude_current_positions_from_observation": False}
-
-
-def _without_x(obs: Obs) -> Array:
-    return obs[1:]
 
 
 def _cheetah_reward(obs: Obs, action: Action, next_obs: Obs) -> Scalar:
@@ -178,7 +174,7 @@ HOPPER = Task(
     reward_bound=20.0,
     state_bound=500.0,
     terminated=_hopper_terminated,
-    encode=_without_x,
+    encode=_all_but_first,
     observe=_clipped_velocities,
     has_termination=True,
     env_kwargs=_SEES_POSITION,
@@ -196,7 +192,7 @@ WALKER2D = Task(
     reward_bound=20.0,
     state_bound=500.0,
     terminated=_walker_terminated,
-    encode=_without_x,
+    encode=_all_but_first,
     observe=_clipped_velocities,
     has_termination=True,
     env_kwargs=_SEES_POSITION,
