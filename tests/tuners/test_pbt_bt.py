@@ -210,7 +210,9 @@ def test_tests_are_due() -> None:
 def test_a_study_too_short_for_a_test_says_so() -> None:
     assert pbt_bt(num_episodes=6).state()["warnings"] == []
     (warning,) = pbt_bt(num_episodes=4).state()["warnings"]
-    assert warning == "no member can go back: 4 episodes are 2 segments per member, which end before the first test"
+    assert warning == (
+        "no member can go back: with 4 episodes the number of segments per member is 2, and the first test comes later"
+    )
     assert len(pbt_bt(num_episodes=100, preset="aistats2021").state()["warnings"]) == 1
     assert make_tuner("pbt", {}, PLAIN, 1, 4).state()["warnings"] == []
 

@@ -105,8 +105,8 @@ class Pbt:
         if self._backtracking is None or any(map(self._backtracking.is_due, range(1, num_planned))):
             return []
         return [
-            f"no member can go back: {self._num_episodes} episodes are {num_planned} segments per member, "
-            "which end before the first test"
+            f"no member can go back: with {self._num_episodes} episodes the number of segments per member is "
+            f"{num_planned}, and the first test comes later"
         ]
 
     @property
