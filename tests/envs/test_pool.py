@@ -161,7 +161,7 @@ def test_an_unknown_environment_is_named() -> None:
         ({"env_id": "Nowhere-v0"}, "env_id 'Nowhere-v0': "),
         (
             {"env_id": "CartPole-v1", "obs_size": 4},
-            r"task 'line': CartPole-v1 has actions Discrete\(2\), the task says",
+            r"task 'line': CartPole-v1 has actions Discrete\(2\), the task",
         ),
         ({"obs_size": 3}, r"task 'line': cartwheel/Line-v0 has observations Box.*the task says Box.*\(3,\)"),
         ({"action_low": (-2.0,)}, r"task 'line': cartwheel/Line-v0 has actions Box\(-1.0, 1.0.*says Box\(-2.0, 1.0"),
