@@ -76,12 +76,16 @@ def do_demo(spec: StudySpec, run_dir: Path, num_seeds: int, output: Output) -> E
     from cartwheel.comparing import compare_with_controls
     from cartwheel.report.sentences import comparison_lines
 
+    num_failed = 0
     with StopSignal() as stop:
 
-        def run_step(title: str, num_episodes: int, step: Callable[[Running], Study]) -> Study:
+        def run_step(title: str, num_episodes: int | None, step: Callable[[Running], Study]) -> Study:
+            nonlocal num_failed
             output.say(f"\n{title}", step=title)
-            with _view("member" if spec.tuner.name.startswith("pbt") else "trial", num_episodes, output) as view:
-                return step(Running((view,), stop, None, output.backend))
+            with _view("trial", num_episodes or _expected_episodes(spec), output) as view:
+                study = step(Running((view,), stop, None, output.backend))
+            num_failed += study.num_failed
+            return study
 
         comparison = compare_with_controls(spec, run_dir, num_seeds, NUM_CEILING_EPISODES, run_step)
     if comparison is None:
@@ -90,7 +94,7 @@ def do_demo(spec: StudySpec, run_dir: Path, num_seeds: int, output: Output) -> E
     lines = [*comparison_lines(comparison), compute_sentence(comparison)]
     lines += [ceiling_sentence(comparison.ceiling)] if comparison.ceiling else []
     output.say("\n".join(["", *lines, "", headline(comparison)]), headline=headline(comparison))
-    return ExitCode.FAILED_TRIALS if Study(run_dir).num_failed else ExitCode.DONE
+    return ExitCode.FAILED_TRIALS if num_failed else ExitCode.DONE
 
 
 def do_train(
@@ -158,7 +162,8 @@ def do_report(run_dir: Path, output: Output) -> ExitCode:
     try:
         tables = load_tables(run_dir)
         spec = parse_spec(tables.settings, {}, str(run_dir))
-        page = write_report(run_dir, tables, load_comparison(run_dir, spec), network_evaluations_of(spec))
+        comparison = load_comparison(Study(run_dir), spec)
+        page = write_report(run_dir, tables, comparison, network_evaluations_of(spec))
     except OSError as error:
         raise StorageError(f"cannot write the report: {error.strerror}", str(run_dir), "check the folder") from error
     output.say(f"report: {page}", report=page)

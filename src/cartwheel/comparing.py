@@ -3,8 +3,8 @@
 Everything lies in one run folder and is a study of its own, so each step resumes where it stood:
 
     RUN_DIR/                    the tuner's study, and the report with the comparison
-    RUN_DIR/random-search/      as many trials of Random Search as the tuner has members: the same total env steps
-    RUN_DIR/reruns/NAME/        trainings from nothing under each arm, on common test seeds, each evaluated
+    RUN_DIR/random-search/      Random Search with as many episodes in all: the same total env steps
+    RUN_DIR/reruns/NAME-R/      trainings of R episodes under each arm, on common test seeds, each evaluated
     RUN_DIR/comparison.json     the arms' returns
 """
 
@@ -12,26 +12,24 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cartwheel.analysis.comparison import Arm, Ceiling, Comparison, arms_from_json, arms_to_json, compare
 from cartwheel.analysis.load import load_arm
 from cartwheel.analysis.tables import counts
 from cartwheel.backend import agent_setup
-from cartwheel.errors import StorageError
+from cartwheel.errors import StorageError, UsageError
 from cartwheel.records import Config
 from cartwheel.results import Study
 from cartwheel.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec, parse_spec
 from cartwheel.store.run_folder import write_text
-from cartwheel.tuners.registry import tuner_settings
 from cartwheel.tuning import RERUNS, Running, corners, rerun, tune
 
 COMPARISON = "comparison.json"
 RANDOM_SEARCH = "random-search"
 
-RunStep = Callable[[str, int, Callable[[Running], Study]], Study]
-"""Runs one step: its title, the episodes it will run, and what to do with a ``Running``."""
+RunStep = Callable[[str, int | None, Callable[[Running], Study]], Study]
+"""Runs one step: its title, the episodes it will run if that is known, and what to do with a ``Running``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +45,19 @@ def compare_with_controls(
 ) -> Comparison | None:
     """The comparison, written into ``run_dir`` as well; None if a step was stopped (the same call goes on).
 
-    ``run_step`` shows how each step goes. Raises what ``tune`` and ``rerun`` raise.
+    ``run_step`` shows how each step goes. Raises UsageError without seeds or evaluation episodes, and what ``tune``
+    and ``rerun`` raise.
     """
-    num_members = _num_members(spec)
-    per_study = num_members * (spec.num_episodes + 1)
-    found = run_step(f"Tuning with {spec.tuner.name}", per_study, lambda running: tune(spec, run_dir, running))
+    if num_seeds < 1 or not spec.validation.num_episodes:
+        raise UsageError("nothing to compare", "--seeds, validation.num_episodes", "give at least 1 of each")
+    found = run_step(f"Tuning with {spec.tuner.name}", None, lambda running: tune(spec, run_dir, running))
     if not found.is_done:
         return None
-    control = _random_search(spec, num_members)
-    path = run_dir / RANDOM_SEARCH
-    searched = run_step("Random Search", per_study, lambda running: tune(control, path, running))
+    # Random Search runs whole trials only: where the found study's episodes are no multiple, it gets the larger share
+    per_trial = spec.num_episodes + 1
+    num_trials = -(-counts(found.tables).num_episodes // per_trial)
+    control, path = _random_search(spec, num_trials), run_dir / RANDOM_SEARCH
+    searched = run_step("Random Search", num_trials * per_trial, lambda running: tune(control, path, running))
     if not searched.is_done:
         return None
     arms = []
@@ -70,15 +71,21 @@ def compare_with_controls(
     return compare(arms, network_evaluations_of(spec), ceiling)
 
 
-def load_comparison(run_dir: Path, spec: StudySpec) -> Comparison | None:
-    """The comparison that lies in a run folder, if there is one. Raises StorageError if it cannot be read."""
-    path = run_dir / COMPARISON
+def load_comparison(study: Study, spec: StudySpec) -> Comparison | None:
+    """The comparison in a study's run folder; None if there is none, or if the study has gone on since.
+
+    Raises StorageError if it cannot be read.
+    """
+    path = study.run_dir / COMPARISON
     if not path.exists():
         return None
     try:
         arms, ceiling = arms_from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = arms[-1]
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise StorageError(f"not a comparison: {error}", str(path), "delete it and compare again") from error
+    if found.configs != _configs(study.schedule()):
+        return None
     return compare(arms, network_evaluations_of(spec), ceiling)
 
 
@@ -87,13 +94,12 @@ def network_evaluations_of(spec: StudySpec) -> Callable[[Config], float]:
     return agent_setup(spec, corners(spec)).network_evaluations
 
 
-def _num_members(spec: StudySpec) -> int:
-    settings: Any = tuner_settings(spec.tuner.name, spec.tuner.settings)
-    return int(getattr(settings, "population", None) or settings.num_trials)
+def _configs(schedule: Schedule) -> tuple[Config, ...]:
+    return tuple(schedule.config_at(episode) for episode in range(1, schedule.num_episodes + 1))
 
 
 def _random_search(spec: StudySpec, num_trials: int) -> StudySpec:
-    """The control study: as many trials as the tuner has members, each as long, so the same total env steps.
+    """The control study: whole trials with as many episodes in all.
 
     Its seed is another one: under the same seed PBT's first population *is* Random Search's draws, and comparing a
     study with its own first members would say little.
@@ -120,7 +126,7 @@ def _env_steps(study: Study) -> int:
 
 
 def _train_anew(candidate: _Candidate, run_dir: Path, num_seeds: int, run_step: RunStep) -> Arm | None:
-    schedule, name = candidate.schedule, candidate.name
+    schedule, name = candidate.schedule, f"{candidate.name}-{candidate.schedule.num_episodes}"
     study = run_step(
         f"Training anew under {candidate.label}",
         num_seeds * (schedule.num_episodes + 1),
@@ -128,7 +134,7 @@ def _train_anew(candidate: _Candidate, run_dir: Path, num_seeds: int, run_step: 
     )
     if not study.is_done:
         return None
-    return load_arm(run_dir / RERUNS / name, name, candidate.label, candidate.tuning_env_steps)
+    return load_arm(run_dir / RERUNS / name, candidate.name, candidate.label, candidate.tuning_env_steps)
 
 
 def _ceiling(spec: StudySpec, num_episodes: int) -> Ceiling | None:

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from cartwheel.backend import Backend, InlineBackend
 from cartwheel.errors import ConfigError, UsageError
 from cartwheel.observer import Observer
@@ -19,6 +17,7 @@ from cartwheel.records import Config, Evaluation, SegmentId
 from cartwheel.reruns import FollowSchedule, rerun_purpose
 from cartwheel.results import Study
 from cartwheel.schedule import Schedule
+from cartwheel.space import Choice
 from cartwheel.spec import StudySpec, differences, parse_spec
 from cartwheel.store.run_folder import SPEC, RunFolder, write_text
 from cartwheel.study import Purpose, StudyLoop
@@ -57,12 +56,16 @@ class Running:
 
 @dataclass(frozen=True)
 class _Job:
-    """What a run folder is for. ``plan`` is what decides the results beside the spec."""
+    """What a run folder is for. ``plan`` is what decides the results beside the spec.
+
+    ``sized`` is the spec with the episodes, and ``reachable`` the configs, that the agent's program must cover.
+    """
 
     path: Path
     kind: str
     spec: StudySpec
     plan: Mapping[str, Any]
+    sized: StudySpec
     reachable: Sequence[Config]
 
 
@@ -80,7 +83,7 @@ def tune(spec: StudySpec, run_dir: Path | None = None, running: Running | None =
     running = running or Running()
     for warning in tuner.state().get("warnings", ()):
         running.say(warning)
-    return _run(_Job(folder_path, "tune", spec, {}, corners(spec)), tuner, purpose, running)
+    return _run(_Job(folder_path, "tune", spec, {}, spec, corners(spec)), tuner, purpose, running)
 
 
 def rerun(
@@ -123,21 +126,28 @@ def _follow(path: Path, family: str, spec: StudySpec, schedule: Schedule, seeds:
     plan = {"family": family, "schedule": schedule.to_text(), EXTENDABLE_PLAN: seeds}
     purpose = rerun_purpose(family, seeds, spec.validation.num_episodes)
     reachable = [*corners(spec), *(piece.config for piece in schedule.pieces)]
-    return _run(_Job(path, family, spec, plan, reachable), FollowSchedule(schedule, len(seeds)), purpose, running)
+    # the buffer must hold the whole schedule, also where that is longer than the study was
+    sized = spec.model_copy(update={"num_episodes": max(spec.num_episodes, schedule.num_episodes)})
+    job = _Job(path, family, spec, plan, sized, reachable)
+    return _run(job, FollowSchedule(schedule, len(seeds)), purpose, running)
 
 
 def corners(spec: StudySpec) -> list[Config]:
-    """The configs with the lowest and the highest values of everything that is tuned."""
-    space = spec.make_space()
-    return [space.decode(np.full(len(space), u)) for u in (0.0, 1.0)]
+    """Configs that together hold the lowest and the highest value of every range and every value of every choice."""
+    ends = {
+        name: parameter.values if isinstance(parameter, Choice) else (parameter.low, parameter.high)
+        for name, parameter in spec.make_space().parameters.items()
+    }
+    num_configs = max(map(len, ends.values()))
+    return [{name: values[min(k, len(values) - 1)] for name, values in ends.items()} for k in range(num_configs)]
 
 
 def _run(job: _Job, tuner: Tuner, purpose: Purpose, running: Running) -> Study:
-    running.backend.check(job.spec, job.reachable)
+    running.backend.check(job.sized, job.reachable)
     with RunFolder.to_write(job.path) as folder:
         _adopt(folder, job)
         should_stop = running.stop_check()
-        executor = running.backend.make(job.spec, job.reachable, folder.checkpoints, running.say)
+        executor = running.backend.make(job.sized, job.reachable, folder.checkpoints, running.say)
         try:
             StudyLoop(folder, tuner, executor, purpose, running.observers).run(should_stop)
         finally:

@@ -114,11 +114,6 @@ class Comparison:
         return decimals_for(summary.interval.point for summary in self.summaries if summary.interval)
 
 
-def cem_network_evaluations(num_iterations: float, num_samples: float, num_particles: float, horizon: float) -> float:
-    """Network evaluations per env step of a planner with a constant number of samples: one network per particle."""
-    return num_iterations * num_samples * num_particles * horizon
-
-
 def mean_network_evaluations(configs: Sequence[Config], per_env_step: Callable[[Config], float]) -> float:
     """Network evaluations per env step of a training, averaged over its episodes; NaN without episodes.
 

@@ -119,7 +119,7 @@ def make_env(task: Task, **kwargs: Any) -> WatchedEnv:
     except gymnasium.error.Error as error:
         raise ValueError(f"env_id {task.env_id!r}: {_say(str(error))}") from error
     found = {"observations": env.observation_space, "actions": env.action_space}
-    wanted = {
+    wanted: dict[str, gymnasium.spaces.Box] = {
         "observations": gymnasium.spaces.Box(-np.inf, np.inf, (task.obs_size,)),
         "actions": gymnasium.spaces.Box(np.asarray(task.action_low), np.asarray(task.action_high), dtype=np.float64),
     }

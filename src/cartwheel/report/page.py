@@ -199,7 +199,8 @@ def _schedule_table(tables: StudyTables) -> Html:
     if best is None:
         return Html("")
     pieces = schedule_of(tables, best).pieces
-    header = ["winning schedule", "default", *(f"episodes {p.start + 1 if p.start else 0} to {p.stop}" for p in pieces)]
+    spans = [f"episodes {p.start + 1 if p.start else 0} to {p.stop}" for p in pieces]
+    header = ["winning schedule", "space's default", *spans]
     default = tables.space.default
     rows = (
         [name, sentences.value(default[name]), *(sentences.value(p.config[name]) for p in pieces)]

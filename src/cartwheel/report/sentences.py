@@ -57,7 +57,7 @@ def learning_curves(tables: StudyTables, ceiling: float | None) -> str:
         )
     if ceiling is not None and math.isfinite(incumbent_score(tables)):
         text += (
-            f" Planning with the true dynamics returns {number(ceiling)} (green), "
+            f" Planning under the default config with the true dynamics returns {number(ceiling)} (green), "
             f"{fixed(abs(ceiling - incumbent_score(tables)), decimals_for([ceiling]))} "
             f"{'above' if ceiling >= incumbent_score(tables) else 'below'} the incumbent's training score."
         )

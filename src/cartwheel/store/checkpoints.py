@@ -159,7 +159,11 @@ def _unlink(path: Path) -> None:
 
 
 def _read_bytes(path: Path) -> bytes:
+    """Raises CorruptCheckpoint if the file is not there, StorageError if it is and cannot be read now."""
     try:
         return path.read_bytes()
-    except OSError as error:
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise CorruptCheckpoint(f"checkpoint cannot be read: {error.strerror}", str(path)) from error
+    except OSError as error:
+        step = "see to the disk or the limits, then run the same command again"
+        raise StorageError(f"a checkpoint cannot be read now: {error.strerror}", str(path), step) from error

@@ -5,7 +5,6 @@ An engine vectorises these functions over a cohort. Everything here is a pure fu
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -41,13 +40,6 @@ class PetsState(eqx.Module):
     optimizer: optax.OptState
     normaliser: Normaliser
     replay: Buffer
-
-
-class Bounds(NamedTuple):
-    """Loop bounds that cover every member of a cohort, as plain integers."""
-
-    plan: PlanBounds
-    fit: FitBounds
 
 
 def init(task: Task, shape: PetsShape, key: PRNGKeyArray) -> PetsState:

@@ -25,6 +25,8 @@ from cartwheel.envs.tasks import Task
 _CHOICES = {"planner": PlannerName, "propagation": Propagation, "executes": Executes}
 _SIZES = {"plan_horizon": "max_horizon", "num_iterations": "max_iterations", "num_samples": "max_samples"}
 _DERIVED = frozenset({"capacity", *_SIZES.values()})
+MAX_BUFFER_BYTES = 2**34
+"""One agent's buffer is never larger: such a budget is a typing error rather than a plan."""
 SHAPE_SETTINGS = tuple(field.name for field in dataclasses.fields(PetsShape) if field.name not in _DERIVED)
 """What a user may choose about the shape; the rest follows from the budget and the space."""
 
@@ -75,7 +77,14 @@ def make_setup(
     _check_formulas(task)
     choices = {name: value for name, value in settings.items() if name in SHAPE_SETTINGS}
     _check_choices(choices)
-    shape = PetsShape(capacity=(num_episodes + 1) * task.episode_length, **choices)
+    capacity = (num_episodes + 1) * task.episode_length
+    num_bytes = 4 * capacity * (2 * task.obs_size + task.action_size)
+    if num_bytes > MAX_BUFFER_BYTES:
+        raise ValueError(
+            f"num_episodes x episode_length: {capacity} transitions need a buffer of {num_bytes / 2**30:.0f} GiB, "
+            f"more than {MAX_BUFFER_BYTES // 2**30}"
+        )
+    shape = PetsShape(capacity=capacity, **choices)
     fixed = {name: value for name, value in settings.items() if name not in SHAPE_SETTINGS}
     known = hyper_lines(shape.planner)
     for name in fixed:
