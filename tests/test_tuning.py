@@ -1,7 +1,9 @@
 """What a run must be able to cover, whatever the space and the schedule."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from cartwheel.records import Config
 from cartwheel.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec
 from cartwheel.tuning import Running, corners, rerun, tune
@@ -26,7 +28,8 @@ def test_a_rerun_may_be_longer_than_its_study(tmp_path: Path) -> None:
     asked: list[int] = []
 
     class Backend(SyntheticBackend):
-        def check(self, spec, reachable):  # type: ignore[no-untyped-def]  # as SyntheticBackend's
+        def check(self, spec: StudySpec, reachable: Sequence[Config]) -> None:
+            super().check(spec, reachable)
             asked.append(spec.num_episodes)
 
     config = small_spec().make_space().default
