@@ -182,6 +182,17 @@ def test_a_study_that_runs_elsewhere_is_refused(run: Cli) -> None:
     assert run.facts("status", "run")["state"] == "stopped, resumable"
 
 
+def test_status_changes_nothing(run: Cli) -> None:
+    """Whatever lies in the folder stays, and no lock file is made."""
+    assert run("tune", "study.toml", "--run-dir", "run", "--max-hours", "0") == ExitCode.INTERRUPTED
+    stray = Path("run/checkpoints") / f"{'0' * 64}.safetensors"
+    stray.write_bytes(b"written, not yet committed")
+    Path("run/study.lock").unlink()
+    assert run.facts("status", "run")["state"] == "stopped, resumable"
+    assert stray.is_file()
+    assert not Path("run/study.lock").exists()
+
+
 def test_status_counts(run: Cli) -> None:
     """For people and for programs."""
     run("tune", "study.toml", "--run-dir", "run")

@@ -22,8 +22,8 @@ from cartwheel.results import Study
 from cartwheel.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec, load_spec, parse_spec
 from cartwheel.stopping import StopSignal
-from cartwheel.store.owner import read_owner
-from cartwheel.store.run_folder import DATABASE, LOCK, RunFolder, write_text
+from cartwheel.store.owner import is_owned, read_owner
+from cartwheel.store.run_folder import DATABASE, LOCK, write_text
 from cartwheel.toml_text import toml_value
 from cartwheel.tuning import Running, default_run_dir, rerun, train, tune
 
@@ -282,11 +282,8 @@ def _facts(study: Study) -> dict[str, Any]:
 
 def _activity(run_dir: Path) -> str:
     """Whether somebody runs the study now."""
-    try:
-        RunFolder.to_write(run_dir).close()
-    except StorageError:
-        return f"run by {read_owner(run_dir / LOCK)}"
-    return "stopped, resumable"
+    lock = run_dir / LOCK
+    return f"run by {read_owner(lock)}" if is_owned(lock) else "stopped, resumable"
 
 
 def _show_returns(episodes: Sequence[Episode], output: Output) -> None:

@@ -1,5 +1,6 @@
 """The run folder: what a commit promises, who may write, what is refused."""
 
+import fcntl
 import math
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from cartwheel.errors import AlreadyOwned, ConfigError, StorageError
 from cartwheel.records import CheckpointId, Episode, Evaluation, Issued, Report, Reported, Segment, Sources, StoredFile
+from cartwheel.store.owner import is_owned
 from cartwheel.store.run_folder import RunFolder
 
 FIRST = Segment(0, 0, {"learning_rate": 1e-3, "num_epochs": 5, "planner": "cem", "is_on": True}, 0, 3)
@@ -176,6 +178,7 @@ def test_checkpoints_without_a_study_are_not_cleared(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
+from cartwheel.store.owner import is_owned
 from cartwheel.store.run_folder import RunFolder
 folder = RunFolder.to_write(Path(sys.argv[1]))
 print("mine", flush=True)
@@ -201,6 +204,17 @@ def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> 
         process.stdout.close()  # type: ignore[union-attr]
     with RunFolder.to_write(tmp_path) as folder:
         assert folder.read.meta("seed") == 1
+
+
+def test_asking_for_the_owner_keeps_nobody_from_becoming_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that another process holds for an instant only, to ask, is waited for."""
+    begun(tmp_path).close()
+    with (tmp_path / "study.lock").open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        monkeypatch.setattr("time.sleep", lambda _: asking.close())
+        with RunFolder.to_write(tmp_path):
+            assert is_owned(tmp_path / "study.lock")
+    assert not is_owned(tmp_path / "study.lock")
 
 
 def test_a_foreign_database_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -9,9 +9,13 @@ import fcntl
 import json
 import os
 import socket
+import time
 from pathlib import Path
 
 from cartwheel.errors import AlreadyOwned, StorageError
+
+RETRY_S = 0.05
+"""Longer than ``is_owned`` holds the lock, so that who only asks keeps nobody from running a study."""
 
 
 class Ownership:
@@ -24,7 +28,7 @@ class Ownership:
         except OSError as error:
             raise StorageError(f"cannot write in the run folder: {error.strerror}", str(path)) from error
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock()
         except BlockingIOError:
             os.close(self._descriptor)
             raise AlreadyOwned(
@@ -43,6 +47,13 @@ class Ownership:
             os.truncate(self._descriptor, 0)
         self._forget()
 
+    def _lock(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(RETRY_S)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
     def _write_name(self) -> None:
         name = json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode()
         os.truncate(self._descriptor, 0)
@@ -52,6 +63,23 @@ class Ownership:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def is_owned(path: Path) -> bool:
+    """Whether some process holds the lock on a lock file. Nothing is made or changed."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # a file system without locks: no study can be run on it
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def read_owner(path: Path) -> str:
