@@ -271,6 +271,42 @@ assert not heavy, heavy
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
+UNREAD = """
+import sys
+from synthetic_executor import SyntheticBackend
+from cartwheel import cli
+from cartwheel.backend import InlineBackend
+
+backend = SyntheticBackend()
+InlineBackend.check = lambda self, *arguments: None
+InlineBackend.make = lambda self, *arguments: backend.make(*arguments)
+cli.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["tune", "study.toml", "--run-dir", "new"], ExitCode.DONE),
+        (["status", "run"], ExitCode.DONE),
+        (["schedule", "run"], ExitCode.DONE),
+        (["status", "nowhere"], ExitCode.STORAGE),
+    ],
+)
+def test_nobody_reading_changes_nothing(run: Cli, words: list[str], code: ExitCode) -> None:
+    """Standard output is a pipe whose reader has gone: no traceback, and the exit code is that of the work."""
+    assert run("tune", "study.toml", "--run-dir", "run") == 0
+    reader, writer = os.pipe()
+    os.close(reader)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", UNREAD, *words]
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=env, check=False)
+    os.close(writer)
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
+    assert "BrokenPipe" not in ended.stderr
+
+
 SLOW_STUDY = """
 import sys, time
 from synthetic_executor import SyntheticBackend, SyntheticExecutor

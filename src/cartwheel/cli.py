@@ -1,5 +1,7 @@
 """The command line: parses, never decides. Everything heavy is imported inside the commands."""
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -314,6 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         code = _fail("interrupted", ExitCode.INTERRUPTED)
+    _drop_unread_output()
     raise SystemExit(0 if code is None else int(code))
 
 
@@ -342,5 +345,16 @@ def _overrides(settings: Sequence[str]) -> dict[str, str]:
 
 
 def _fail(message: str, code: ExitCode) -> ExitCode:
-    print(f"cartwheel: error: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print(f"cartwheel: error: {message}", file=sys.stderr)
     return code
+
+
+def _drop_unread_output() -> None:
+    """Python would fail at its very end, and change the exit code, over output whose reader has gone."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:  # as it is where the shell has closed it
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

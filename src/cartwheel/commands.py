@@ -1,6 +1,7 @@
 """What the commands do: from options to a run, and from a run to what is printed and returned to the shell."""
 
 import contextlib
+import errno
 import json
 import math
 import tomllib
@@ -42,9 +43,9 @@ class Output:
     def say(self, text: str, **about: Any) -> None:
         """A closing line for people, or its facts as one JSON object for programs."""
         if self.is_json:
-            print(json.dumps(about, default=str))
+            _print(json.dumps(about, default=str))
         elif not self.is_quiet:
-            print(text)
+            _print(text)
 
 
 def read_spec(study: Path | None, options: Mapping[str, Any], overrides: Mapping[str, str]) -> StudySpec:
@@ -174,7 +175,7 @@ def do_schedule(run_dir: Path, out: Path | None, output: Output) -> ExitCode:
     """Print the schedule of the best agent, or write it into a file that ``train`` and ``rerun`` take."""
     text = Study(run_dir).schedule().to_text()
     if out is None:
-        print(text, end="")
+        _print(text, end="")
     else:
         write_text(out, text)
         output.say(f"schedule: {out}; train under it with `cartwheel train --schedule {out}`", schedule=out)
@@ -199,6 +200,15 @@ def read_config(path: Path) -> Config:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"not a config: {error}", str(path), "give lines such as `learning_rate = 1e-3`") from error
     return values
+
+
+def _print(text: str, end: str = "\n") -> None:
+    """Print at once; nothing if nobody reads any more: the pipe's reader or the terminal has gone."""
+    try:
+        print(text, end=end, flush=True)
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise StorageError(f"cannot print: {error.strerror}", "standard output") from error
 
 
 def _text(path: Path) -> str:

@@ -1,5 +1,6 @@
 """What is shown of a running study: a live table, plain lines, JSON lines, nothing. All fold the same progress."""
 
+import errno
 import io
 import json
 import math
@@ -198,11 +199,24 @@ def test_nobody_reading_does_not_stop_a_study() -> None:
     drive(JsonView(ClosedPipe()), made_up_study())
 
 
-def test_the_view_fits_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
+
+class GoneTerminal(Terminal):
+    def write(self, text: str) -> int:
+        raise OSError(errno.EIO, text)
+
+
+def test_a_terminal_that_has_gone_does_not_stop_a_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    with make_view(stream=GoneTerminal()) as view:
+        assert isinstance(view, TableView)
+        drive(view, made_up_study())
+
+
+def test_the_view_fits_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     assert isinstance(make_view(stream=Terminal()), TableView)
     monkeypatch.setenv("TERM", "dumb")

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, cast
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -26,6 +26,7 @@ from cartwheel.report.plain import (
     JsonView,
     LineView,
     QuietView,
+    UnfailingStream,
     evaluation_text,
     failure_text,
     incidents,
@@ -68,7 +69,7 @@ def make_view(
     if is_json:
         return JsonView(stream)
     progress = Progress(total_episodes)
-    console = Console(file=stream)
+    console = Console(file=cast("TextIO", UnfailingStream(stream)))
     can_redraw = console.is_terminal and not console.is_dumb_terminal
     return TableView(progress, noun, console) if can_redraw else LineView(progress, noun, stream)
 

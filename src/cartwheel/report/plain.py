@@ -4,6 +4,7 @@ What cannot be printed any more, because the reader of a pipe has gone, is dropp
 nobody watches.
 """
 
+import contextlib
 import json
 import math
 import threading
@@ -147,6 +148,25 @@ class Printer:
                     print(printable(line), file=self._stream, flush=True)
                 except (OSError, ValueError):
                     self._is_open = False
+
+
+class UnfailingStream:
+    """A stream that drops what it cannot take, because the terminal has gone for example."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def printable(text: str) -> str:
