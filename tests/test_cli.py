@@ -238,6 +238,18 @@ def test_train_with_given_hyperparameters(run: Cli) -> None:
     assert run("train", "study.toml", "--config", "config.toml", "--schedule", "x") == ExitCode.USAGE
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("c.toml", "x = nan"), ("c.toml", "x = -inf"), ("c.json", '{"x": NaN}'), ("c.json", '{"x": 1e999}')],
+)
+def test_hyperparameters_are_finite(run: Cli, name: str, text: str) -> None:
+    """Both formats can write numbers that are not; the file and the name are said."""
+    Path(name).write_text(text)
+    assert run("train", "study.toml", "--config", name) == ExitCode.CONFIG
+    assert "not a config: x is" in run.err
+    assert name in run.err
+
+
 def test_evaluate_plays_the_best(run: Cli) -> None:
     """As many episodes as asked for, the same ones for the same seed; the study is untouched."""
     run("tune", "study.toml", "--run-dir", "run")

@@ -197,6 +197,9 @@ def read_config(path: Path) -> Config:
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         if not isinstance(values, dict) or not all(isinstance(v, bool | int | float | str) for v in values.values()):
             raise ValueError("not a table of hyperparameter values")
+        for name, value in values.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name} is {value}")
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"not a config: {error}", str(path), "give lines such as `learning_rate = 1e-3`") from error
     return values
