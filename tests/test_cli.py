@@ -93,8 +93,8 @@ def test_a_study_file_names_its_run_folder(run: Cli) -> None:
 
 
 def test_the_same_command_resumes(run: Cli, backend: SyntheticBackend) -> None:
-    """Stopped at once by --max-hours 0 with the code of an interruption, then run to the end, then a no-op."""
-    assert run("tune", "study.toml", "--run-dir", "run", "--max-hours", "0") == ExitCode.INTERRUPTED
+    """Stopped at once by --max-hours with the code of an interruption, then run to the end, then a no-op."""
+    assert run("tune", "study.toml", "--run-dir", "run", "--max-hours", "1e-9") == ExitCode.INTERRUPTED
     assert "the same command goes on" in run.out
     assert run("tune", "study.toml", "--run-dir", "run") == ExitCode.DONE
     before = snapshot(Path("run"))
@@ -143,6 +143,13 @@ def test_failed_trials_have_an_exit_code(run: Cli, backend: SyntheticBackend) ->
         (["tune", "study.toml", "--episodes", "many"], ExitCode.USAGE, ["--episodes"]),
         (["tune", "study.toml", "--run-dir", "study.toml/run"], ExitCode.STORAGE, ["study.toml/run"]),
         (["tune", "study.toml", "--run-dir", "."], ExitCode.CONFIG, ["not empty", "--run-dir"]),
+        (["tune", "study.toml", "--max-hours", "0"], ExitCode.USAGE, ["--max-hours", "> 0"]),
+        (["tune", "study.toml", "--max-hours", "nan"], ExitCode.USAGE, ["--max-hours", "> 0"]),
+        (["tune", "study.toml", "--max-hours=-1"], ExitCode.USAGE, ["--max-hours", "> 0"]),
+        (["evaluate", "nowhere", "--episodes", "0"], ExitCode.USAGE, ["--episodes", ">= 1"]),
+        (["evaluate", "--env-id", "line", "--model", "simulator", "--episodes=-3"], ExitCode.USAGE, ["--episodes"]),
+        (["rerun", "nowhere", "--seeds", "0"], ExitCode.USAGE, ["--seeds", ">= 1"]),
+        (["demo", "study.toml", "--seeds", "0"], ExitCode.USAGE, ["--seeds", ">= 1"]),
         (["tnue"], ExitCode.USAGE, ["tune"]),
         (["status", "nowhere"], ExitCode.STORAGE, ["no study", "nowhere"]),
         (["rerun", "nowhere"], ExitCode.STORAGE, ["no study"]),
@@ -174,7 +181,7 @@ def test_another_study_in_the_folder_is_refused(run: Cli) -> None:
 
 def test_a_study_that_runs_elsewhere_is_refused(run: Cli) -> None:
     """Status still reads it, and says who runs it."""
-    assert run("tune", "study.toml", "--run-dir", "run", "--max-hours", "0") == ExitCode.INTERRUPTED
+    assert run("tune", "study.toml", "--run-dir", "run", "--max-hours", "1e-9") == ExitCode.INTERRUPTED
     with RunFolder.to_write(Path("run")):
         assert run("tune", "study.toml", "--run-dir", "run") == ExitCode.STORAGE
         assert f"process {os.getpid()}" in run.err
@@ -184,7 +191,7 @@ def test_a_study_that_runs_elsewhere_is_refused(run: Cli) -> None:
 
 def test_status_changes_nothing(run: Cli) -> None:
     """Whatever lies in the folder stays, and no lock file is made."""
-    assert run("tune", "study.toml", "--run-dir", "run", "--max-hours", "0") == ExitCode.INTERRUPTED
+    assert run("tune", "study.toml", "--run-dir", "run", "--max-hours", "1e-9") == ExitCode.INTERRUPTED
     stray = Path("run/checkpoints") / f"{'0' * 64}.safetensors"
     stray.write_bytes(b"written, not yet committed")
     Path("run/study.lock").unlink()
@@ -223,7 +230,6 @@ def test_rerun_follows_the_best_schedule(run: Cli) -> None:
     again = Study(Path("run/reruns/found"))
     assert again.tables.trials == [0, 1, 2]
     assert again.schedule() == Study(Path("run")).schedule()
-    assert run("rerun", "run", "--seeds", "0") == ExitCode.USAGE
 
 
 def test_train_with_given_hyperparameters(run: Cli) -> None:

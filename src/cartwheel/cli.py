@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 
 from cartwheel.errors import CartwheelError, ExitCode, UsageError
 
@@ -29,6 +30,9 @@ Quiet = Annotated[bool, Parameter(negative=(), show_default=False, help="Say not
 Json = Annotated[
     bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON, one object per line.")
 ]
+
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
+Hours = Annotated[float, Parameter(validator=Number(gt=0))]
 
 
 @Parameter(name="*")
@@ -72,7 +76,7 @@ def tune(
     episode_length: int | None = None,
     seed: int | None = None,
     run_dir: Path | None = None,
-    max_hours: float | None = None,
+    max_hours: Hours | None = None,
     settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
     manner: Manner = AS_USUAL,
 ) -> int:
@@ -116,7 +120,7 @@ def demo(
     /,
     *,
     run_dir: Path = Path("runs/demo"),
-    seeds: int = 6,
+    seeds: Count = 6,
     settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
     manner: Manner = AS_USUAL,
 ) -> int:
@@ -184,7 +188,7 @@ def evaluate(
     *,
     env_id: str | None = None,
     model: Literal["learned", "simulator"] = "learned",
-    episodes: int = 10,
+    episodes: Count = 10,
     seed: int = 0,
     settings: Overrides = [],  # noqa: B006 - as above
     manner: Manner = AS_USUAL,
@@ -284,7 +288,7 @@ def rerun(
     *,
     schedule: Path | None = None,
     name: str = "found",
-    seeds: int = 5,
+    seeds: Count = 5,
     manner: Manner = AS_USUAL,
 ) -> int:
     """Train anew on fresh test seeds under the found schedule, and evaluate.

@@ -112,8 +112,6 @@ def do_train(
 
 def do_rerun(run_dir: Path, schedule: Path | None, name: str, num_seeds: int, output: Output) -> ExitCode:
     """Train anew on test seeds under a schedule, by default the study's best."""
-    if num_seeds < 1:
-        raise UsageError(f"{num_seeds} seeds", "--seeds", "give at least 1")
     followed = Study(run_dir).schedule() if schedule is None else read_schedule(schedule)
     total = num_seeds * (followed.num_episodes + 1)
     with StopSignal() as stop, _view("trial", total, output) as view:
