@@ -244,6 +244,13 @@ def test_train_with_given_hyperparameters(run: Cli) -> None:
     assert run("train", "study.toml", "--config", "config.toml", "--schedule", "x") == ExitCode.USAGE
 
 
+def test_training_takes_one_lane_unless_told(run: Cli) -> None:
+    """Whatever the study file says."""
+    for words, lanes in (([], 1), (["--engine.lanes", "2"], 2)):
+        assert run("train", "study.toml", "--run-dir", f"run-{lanes}", *words) == 0
+        assert Study(Path(f"run-{lanes}")).tables.settings["engine"] == {"lanes": lanes}
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [("c.toml", "x = nan"), ("c.toml", "x = -inf"), ("c.json", '{"x": NaN}'), ("c.json", '{"x": 1e999}')],

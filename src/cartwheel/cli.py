@@ -176,8 +176,8 @@ def train(
     """
     from cartwheel import commands
 
-    options = {"env_id": env_id, "num_episodes": episodes, "seed": seed, "engine.lanes": 1}
-    spec = commands.read_spec(study, options, _overrides(settings))
+    options = {"env_id": env_id, "num_episodes": episodes, "seed": seed}
+    spec = commands.read_spec(study, options, {"engine.lanes": "1", **_overrides(settings)})
     return commands.do_train(spec, config, schedule, run_dir, manner.output())
 
 
