@@ -30,6 +30,13 @@ from cartwheel.tuning import Running, default_run_dir, rerun, train, tune
 
 MAX_CONFIG_BYTES = 2**20
 NUM_CEILING_EPISODES = 3
+OPTION_OF_KEY = {
+    "--env_id": "--env-id",
+    "--tuner.name": "--tuner",
+    "--num_episodes": "--episodes",
+    "--episode_length": "--episode-length",
+}
+"""Where a study's key is wrong that has an option under another name."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +61,14 @@ def read_spec(study: Path | None, options: Mapping[str, Any], overrides: Mapping
     clash = given.keys() & overrides.keys()
     if clash:
         raise UsageError(f"given twice: {min(clash)}", "command line", "leave one out")
-    if study is not None:
-        return load_spec(study, {**overrides, **given})
-    return parse_spec({}, {**overrides, **given})
+    try:
+        if study is not None:
+            return load_spec(study, {**overrides, **given})
+        return parse_spec({}, {**overrides, **given})
+    except ConfigError as error:
+        if error.place not in OPTION_OF_KEY:
+            raise
+        raise ConfigError(error.cause, OPTION_OF_KEY[error.place], error.next_step) from error
 
 
 def do_tune(
