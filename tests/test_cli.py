@@ -128,6 +128,17 @@ def test_failed_trials_have_an_exit_code(run: Cli, backend: SyntheticBackend) ->
     assert "1 segments failed" in run.out
 
 
+def test_when_all_trials_failed_there_is_nothing_to_play(run: Cli, backend: SyntheticBackend) -> None:
+    """The study is finished and can be looked at; what needs its best agent says why there is none."""
+    backend.settings = {"failures": {"0.0": 0, "1.0": 0}}
+    words = ["--tuner", "random-search", "--tuner.num_trials", "2"]
+    assert run("tune", "--env-id", "line", "--episodes", "2", "--run-dir", "run", *words) == ExitCode.FAILED_TRIALS
+    assert run.facts("status", "run")["best_segment"] is None
+    for command in ("evaluate", "schedule", "rerun"):
+        assert run(command, "run") == ExitCode.FAILED_TRIALS
+        assert run.err == "cartwheel: error: all trials failed; see `cartwheel report run`\n"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "parts"),
     [

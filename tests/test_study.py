@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cartwheel.errors import AlreadyOwned, ConfigError, CorruptCheckpoint, UsageError
+from cartwheel.errors import AllTrialsFailed, AlreadyOwned, ConfigError, CorruptCheckpoint, UsageError
 from cartwheel.executors.work import EpisodeDone, ItemDone
 from cartwheel.records import Episode, Evaluation, Event, Issued, Report, Reported, Segment, segment_id
 from cartwheel.results import Study
@@ -290,7 +290,14 @@ def test_when_all_fail_the_study_ends_and_says_so(tmp_path: Path) -> None:
     study, _ = run(tmp_path, spec, failures={"0.0": 0, "1.0": 2})
     assert study.is_done
     assert study.num_failed == 2
-    with pytest.raises(UsageError, match="no trial of this study is done"):
+    with pytest.raises(AllTrialsFailed, match=f"all trials failed; see `cartwheel report {tmp_path}`"):
+        _ = study.best
+
+
+def test_a_study_that_has_hardly_begun_has_no_best(tmp_path: Path) -> None:
+    """It may still get one."""
+    study = tune(small_spec(), tmp_path, Running(backend=SyntheticBackend(), max_hours=0.0))
+    with pytest.raises(UsageError, match="no trial of this study is done yet"):
         _ = study.best
 
 

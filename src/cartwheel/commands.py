@@ -13,7 +13,7 @@ from typing import Any
 from cartwheel.analysis.load import load_tables
 from cartwheel.analysis.tables import counts, trial_noun
 from cartwheel.backend import Backend, InlineBackend
-from cartwheel.errors import ConfigError, ExitCode, StorageError, UsageError
+from cartwheel.errors import AllTrialsFailed, ConfigError, ExitCode, StorageError, UsageError
 from cartwheel.playing import export_best, play_best, play_exported, play_simulator
 from cartwheel.records import Config, Episode
 from cartwheel.released_schedules import schedule_from_text
@@ -279,7 +279,7 @@ def _facts(study: Study) -> dict[str, Any]:
     """A study in numbers, for people and programs."""
     tables, counted = study.tables, counts(study.tables)
     best = None
-    with contextlib.suppress(UsageError):
+    with contextlib.suppress(UsageError, AllTrialsFailed):
         best = study.best
     return {
         "run_dir": str(study.run_dir),

@@ -36,6 +36,12 @@ class UsageError(CartwheelError):
     """The command line asks for something that makes no sense together."""
 
 
+class AllTrialsFailed(CartwheelError):
+    """A finished study has no agent to go on with."""
+
+    exit_code = ExitCode.FAILED_TRIALS
+
+
 class ConfigError(CartwheelError):
     """A study file, an option or a run folder's settings cannot be used."""
 

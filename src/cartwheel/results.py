@@ -7,7 +7,7 @@ from typing import Any
 
 from cartwheel.analysis import tables as analysis
 from cartwheel.analysis.load import read_tables
-from cartwheel.errors import UsageError
+from cartwheel.errors import AllTrialsFailed, UsageError
 from cartwheel.records import CheckpointId, Config, Segment, SegmentId
 from cartwheel.schedule import Schedule, lineage
 from cartwheel.store.run_folder import RunFolder
@@ -39,10 +39,12 @@ class Study:
 
     @property
     def best(self) -> Best:
-        """The incumbent. Raises UsageError if no segment is done yet."""
+        """The incumbent. Raises UsageError if no segment is done yet, AllTrialsFailed if none ever will be."""
         segment = analysis.incumbent(self.tables)
         checkpoint = None if segment is None else self.tables.reports[segment].checkpoint
         if segment is None or checkpoint is None:
+            if self.is_done:
+                raise AllTrialsFailed("all trials failed", next_step=f"see `cartwheel report {self.run_dir}`")
             raise UsageError("no trial of this study is done yet", str(self.run_dir), "run `cartwheel tune` on")
         return Best(
             segment,
