@@ -33,7 +33,7 @@ class Study:
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
-        with RunFolder.to_read(run_dir) as folder:
+        with RunFolder.to_read(run_dir) as folder, folder.snapshot():
             self.tables = read_tables(folder)
             self.is_done: bool = folder.read.meta("is_done")
 

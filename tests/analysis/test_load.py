@@ -2,14 +2,27 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
+import numpy as np
 import pytest
 
 from cartwheel.analysis.load import load_arm, load_tables
-from cartwheel.analysis.tables import counts, curves_of_trials, incumbent, ranking, segment_score, validation_means
+from cartwheel.analysis.tables import (
+    StudyTables,
+    counts,
+    curves_of_trials,
+    incumbent,
+    ranking,
+    segment_score,
+    validation_means,
+)
 from cartwheel.errors import StorageError
-from cartwheel.records import Evaluation
+from cartwheel.records import Episode, Evaluation, Segment
+from cartwheel.results import Study
+from cartwheel.store.reading import StudyReader
 from cartwheel.store.run_folder import ENVIRONMENT, RunFolder
 from cartwheel.tuning import RERUNS, Running, rerun, tune
 from synthetic_executor import LENGTH, SyntheticBackend, small_spec
@@ -86,6 +99,39 @@ def test_a_study_with_failures_is_read_as_it_is(tmp_path: Path) -> None:
     tables = load_tables(tmp_path / "run")
     assert counts(tables).num_failed == 2
     assert all(curve.episodes for curve in curves_of_trials(tables))
+
+
+@pytest.mark.parametrize("load", [load_tables, Study])
+def test_a_running_study_is_read_as_of_one_moment(
+    run_dir: Path, load: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is committed while it is read is not seen in part; its commit succeeds once the reading is over."""
+    late = Segment(9, 0, {}, 0, 1)
+    before = load_tables(run_dir)
+    writers: list[Thread] = []
+
+    def write() -> None:
+        with RunFolder.to_write(run_dir) as folder, folder.commit() as writer:
+            stored = folder.checkpoints.write({"x": np.zeros(1)}, {})
+            writer.add_issued(late)
+            writer.add_episode(late.id, Episode(0, 1.0, 1), stored.digest, (stored,))
+
+    def segments_then_a_commit(reader: StudyReader) -> list[Segment]:
+        found = read_segments(reader)
+        writers.append(Thread(target=write))
+        writers[0].start()
+        writers[0].join(0.5)
+        return found
+
+    read_segments = StudyReader.segments
+    with monkeypatch.context() as patched:
+        patched.setattr(StudyReader, "segments", segments_then_a_commit)
+        loaded = load(run_dir)
+    writers[0].join(10.0)
+    tables = loaded.tables if isinstance(loaded, Study) else loaded
+    assert isinstance(tables, StudyTables)
+    assert (tables.segments, tables.episodes) == (before.segments, before.episodes)
+    assert late.id in load_tables(run_dir).episodes
 
 
 def test_a_folder_without_a_study_is_an_error(tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ from cartwheel.store.run_folder import ENVIRONMENT, RunFolder
 
 def load_tables(path: Path) -> StudyTables:
     """The tables of the study in a run folder. Raises StorageError if there is none."""
-    with RunFolder.to_read(path) as folder:
+    with RunFolder.to_read(path) as folder, folder.snapshot():
         return read_tables(folder)
 
 
 def read_tables(folder: RunFolder) -> StudyTables:
-    """The tables of an open run folder."""
+    """The tables of an open run folder: of one moment only within its ``snapshot``."""
     spec = parse_spec(folder.read.meta("spec"), {}, str(folder.path))
     evaluations = folder.read.evaluations()
     # a training under a given schedule has a spec, but nobody tunes
@@ -45,7 +45,7 @@ def load_arm(path: Path, name: str, label: str, tuning_env_steps: int = 0) -> Ar
 
     A trial without a finished evaluation is a run that failed. Raises StorageError if there is no rerun.
     """
-    with RunFolder.to_read(path) as folder:
+    with RunFolder.to_read(path) as folder, folder.snapshot():
         plan = folder.read.meta("plan")
         schedule = Schedule.from_text(plan["schedule"])
         by_trial = {_trial(kept): kept for kept in folder.read.evaluations() if kept.status == "done"}

@@ -60,6 +60,16 @@ class Database:
                 self._connection.rollback()
             raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All reads of the block see the same commits. A writer's next commit waits for its end, so only read in it."""
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with self._errors():
+                self._connection.rollback()
+
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query."""
         with self._errors():

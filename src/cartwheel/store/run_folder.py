@@ -9,7 +9,7 @@ import os
 import platform
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -95,6 +95,10 @@ class RunFolder:
             unneeded = writer.drop_unneeded_files()
         for digest in unneeded:
             self.checkpoints.delete(digest)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """While entered, all that is read is of one moment, though another process may run the study."""
+        return self._database.snapshot()
 
     def begin_session(self) -> int:
         """Note that this process runs the study from now on; the session's number."""
