@@ -120,7 +120,7 @@ def demo(
     /,
     *,
     run_dir: Path = Path("runs/demo"),
-    seeds: Count = 6,
+    seeds: Count = 8,
     settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
     manner: Manner = AS_USUAL,
 ) -> int:

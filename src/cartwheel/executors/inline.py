@@ -5,6 +5,7 @@ which thread runs what changes no result (see ``cartwheel.engine``).
 """
 
 import contextlib
+import dataclasses
 import os
 import queue
 import threading
@@ -102,7 +103,7 @@ class InlineExecutor:
         self._setup, self._checkpoints, self._width = setup, checkpoints, lanes_per_device
         self._say = on_message
         self._todo: queue.Queue[Work] = queue.Queue()
-        self._outcomes: queue.Queue[Outcome | BaseException] = queue.Queue()
+        self._outcomes: queue.Queue[Sequence[Outcome] | BaseException] = queue.Queue()
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._num_open = 0
@@ -132,9 +133,9 @@ class InlineExecutor:
         """Outcomes since the last call, waiting up to ``timeout_s`` for the first. May be empty."""
         outcomes: list[Outcome] = []
         try:
-            outcomes.append(self._checked(self._outcomes.get(timeout=timeout_s)))
+            outcomes.extend(self._checked(self._outcomes.get(timeout=timeout_s)))
             while True:
-                outcomes.append(self._checked(self._outcomes.get_nowait()))
+                outcomes.extend(self._checked(self._outcomes.get_nowait()))
         except queue.Empty:
             return outcomes
 
@@ -144,13 +145,12 @@ class InlineExecutor:
         for thread in self._threads:
             thread.join()
 
-    def _checked(self, outcome: Outcome | BaseException) -> Outcome:
-        if isinstance(outcome, BaseException):
-            raise outcome
-        if isinstance(outcome, ItemDone):
-            with self._lock:
-                self._num_open -= 1
-        return outcome
+    def _checked(self, outcomes: Sequence[Outcome] | BaseException) -> Sequence[Outcome]:
+        if isinstance(outcomes, BaseException):
+            raise outcomes
+        with self._lock:
+            self._num_open -= sum(isinstance(outcome, ItemDone) for outcome in outcomes)
+        return outcomes
 
     def _serve(self, device: Any) -> None:
         """A thread's life: build the engine when the first work comes, then run cohorts until told to stop."""
@@ -195,7 +195,7 @@ class InlineExecutor:
             if work.start_from is not None:
                 state, shards = self._restore(state, work)
         except (ValueError, CorruptCheckpoint) as error:
-            self._outcomes.put(ItemDone(work.item, "failed", str(error), 0.0))
+            self._outcomes.put([ItemDone(work.item, "failed", str(error), 0.0)])
             return
         engine.load(lane, state)
         lanes[lane] = _Lane(work, config, work.next_episode, shards)
@@ -218,32 +218,34 @@ class InlineExecutor:
         jobs = {slot: lane.job() for slot, lane in lanes.items()}
         results = engine.run_episode(jobs, self._stop.is_set)
         states = engine.snapshot([slot for slot, job in jobs.items() if job.learns])
+        outcomes: list[Outcome] = []
         for slot, result in results.items():
-            lane = lanes[slot]
-            if result.failure:
-                status: Status = "diverged" if result.is_diverged else "failed"
-                self._end(lanes, slot, ItemDone(lane.work.item, status, result.failure, _since(lane)))
-                continue
-            self._outcomes.put(self._record(lane, result, states.get(slot)))
-            lane.next_episode += 1
-            if lane.next_episode > lane.last_episode:
-                self._end(lanes, slot, ItemDone(lane.work.item, "done", "", _since(lane)))
+            ended = self._status(lanes[slot], result)
+            if not result.failure:
+                outcomes.append(self._record(lanes[slot], result, states.get(slot)))
+            if ended is not None:
+                lane = lanes.pop(slot)
+                outcomes.append(ItemDone(lane.work.item, ended, result.failure, time.perf_counter() - lane.started))
+        # what ends together is told together, so that the study commits it together
+        self._outcomes.put(outcomes)
 
-    def _end(self, lanes: dict[int, _Lane], slot: int, done: ItemDone) -> None:
-        del lanes[slot]
-        self._outcomes.put(done)
+    def _status(self, lane: _Lane, result: EpisodeResult) -> Status | None:
+        """How the lane's item has ended with this episode; None if it goes on."""
+        if result.failure:
+            return "diverged" if result.is_diverged else "failed"
+        return "done" if result.episode.index == lane.last_episode else None
 
     def _record(self, lane: _Lane, result: EpisodeResult, state: PetsState | None) -> EpisodeDone:
         """Write an episode's shard and checkpoint; evaluations leave none."""
-        item = lane.work.item
+        item, episode = lane.work.item, result.episode
+        lane.next_episode = episode.index + 1
         if state is None or not isinstance(item, Segment):
-            return EpisodeDone(item, result.episode, None, ())
-        place = {"segment": item.id, "episode": result.episode.index}
+            return EpisodeDone(item, episode, None, ())
+        started = time.perf_counter()
+        place = {"segment": item.id, "episode": episode.index}
         lane.shards.append(self._checkpoints.write(shard_to_arrays(result.transitions), place))
         manifest = {**place, "replay": [shard.digest for shard in lane.shards]}
         checkpoint = self._checkpoints.write(to_arrays(state), manifest)
-        return EpisodeDone(item, result.episode, checkpoint.digest, (checkpoint, *lane.shards))
-
-
-def _since(lane: _Lane) -> float:
-    return time.perf_counter() - lane.started
+        seconds = {**episode.seconds, "checkpoint": time.perf_counter() - started}
+        episode = dataclasses.replace(episode, seconds=seconds)
+        return EpisodeDone(item, episode, checkpoint.digest, (checkpoint, *lane.shards))
