@@ -11,6 +11,7 @@ from cartwheel.analysis.load import load_tables
 from cartwheel.comparing import load_comparison
 from cartwheel.report import figures
 from cartwheel.report.style import PAPER, SVG, to_svg
+from cartwheel.results import Study
 from cartwheel.spec import parse_spec
 
 
@@ -40,7 +41,7 @@ def stacked(drawings: dict[str, str]) -> str:
 
 def main(run_dir: Path, out: Path) -> None:
     tables = load_tables(run_dir)
-    comparison = load_comparison(run_dir, parse_spec(tables.settings, {}))
+    comparison = load_comparison(Study(run_dir), parse_spec(tables.settings, {}))
     ceiling = comparison.ceiling.mean if comparison is not None and comparison.ceiling is not None else None
     curves, schedules = figures.learning_curves(tables, ceiling), figures.hyperparameters(tables)
     drawings = {"demo-curves": curves, "demo-hyperparameters": schedules}

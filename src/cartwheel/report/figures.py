@@ -37,6 +37,7 @@ from cartwheel.report.style import (
     INK,
     MUTED,
     ORANGE,
+    PAPER,
     VERMILLION,
     WIDE,
     Layout,
@@ -310,4 +311,5 @@ def _text(
     va: str = "center",
     offset: tuple[float, float] = (0, 0),
 ) -> None:
-    axes.annotate(text, at, xytext=offset, textcoords="offset points", color=colour, ha=ha, va=va)
+    ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}  # a line behind the words would strike them out
+    axes.annotate(text, at, xytext=offset, textcoords="offset points", color=colour, ha=ha, va=va, bbox=ground)
