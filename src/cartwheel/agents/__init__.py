@@ -1,1 +1,1 @@
-""""""
+"""Agents in JAX, written for one: the engine vectorises them."""

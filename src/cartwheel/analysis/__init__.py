@@ -1,1 +1,1 @@
-""""""
+"""Tables and statistics, read from the store."""

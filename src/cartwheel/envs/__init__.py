@@ -1,1 +1,1 @@
-""""""
+"""Tasks as pure formulas, and their environments on the host."""

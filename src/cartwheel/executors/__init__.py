@@ -1,1 +1,1 @@
-""""""
+"""Where work items run. The simplest executor defines the interface."""

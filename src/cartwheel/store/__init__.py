@@ -1,1 +1,1 @@
-""""""
+"""What remembers a study: one SQLite file with one writer, and content-addressed checkpoint files."""

@@ -1,1 +1,1 @@
-""""""
+"""PETS: probabilistic ensembles with trajectory sampling (Chua et al. 2018)."""
