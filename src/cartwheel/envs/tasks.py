@@ -14,7 +14,6 @@ from cartwheel.envs.classic import (
 )
 from cartwheel.envs.locomotion import HALFCHEETAH, HOPPER, PETS_HALFCHEETAH, PETS_HOPPER, SWIMMER, WALKER2D
 from cartwheel.envs.task import Task
-from cartwheel.envs.task import _never as _never
 from cartwheel.envs.walkers import ANT, HEXAPOD, QUADRUPED
 
 __all__ = [

@@ -91,7 +91,10 @@ def plan(
     shape: PetsShape,
     key: PRNGKeyArray,
 ) -> tuple[Float[Array, " A"], PlanState, Float[Array, ""]]:
-    """The action [A] in [-1, 1] to execute now, the memory for the next step, and the executed plan's score."""
+    """The action [A] in [-1, 1] to execute now, the memory for the next step, and the score of the best sample.
+
+    With ``executes="mean"`` the executed plan is the elites' mean, which is itself not scored.
+    """
     std = jnp.full_like(memory.mean, 1.0) * hypers.initial_std
     search = _Search(memory.mean, std, memory.kept, memory.num_kept, memory.mean, jnp.asarray(-jnp.inf, jnp.float32))
 
