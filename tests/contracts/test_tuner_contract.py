@@ -166,7 +166,10 @@ def test_a_study_can_be_extended(
 @few
 @given(num_episodes=BUDGETS, seed=SEEDS, trouble=TROUBLE)
 def test_ranking_is_by_score(name: str, chosen: dict[str, Any], num_episodes: int, seed: int, trouble: float) -> None:
-    """Best first, -inf last, ties to the older trial; each trial once, at its newest checkpoint."""
+    """Best first, -inf last, ties to the older trial; each trial once, at its newest checkpoint.
+
+    A tuner that stops trials early puts who trained for longer first.
+    """
     run = loop(make(name, chosen, num_episodes), seed, trouble=trouble).run()
     segments, ended = issued(run.log), reports(run.log)
     ranking = run.tuner.ranking()
@@ -178,7 +181,8 @@ def test_ranking_is_by_score(name: str, chosen: dict[str, Any], num_episodes: in
         chain = lineage(segments, best)
         returns = [e.return_ for part in chain for e in ended[part.id].episodes if e.index > 0][-3:]
         mean = sum(returns) / len(returns)
-        keys.append((-mean if math.isfinite(mean) else math.inf, segments[best].trial))
+        age = -segments[best].stop if TUNERS[name].stops_early and math.isfinite(mean) else 0
+        keys.append((age, -mean if math.isfinite(mean) else math.inf, segments[best].trial))
     assert keys == sorted(keys)
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import inf
 
-from cartwheel.records import Event, Reported, Segment
+from cartwheel.records import Event, Reported, Segment, SegmentId
 from cartwheel.space import Space
 from cartwheel.tuners.planned import PlannedTuner, continued, first
 from cartwheel.tuners.successive_halving import check_ladder, ladder
@@ -77,6 +77,9 @@ class Asha(PlannedTuner):
                 yield segment
         if is_empty and self._history.num_reported == self._history.num_issued:
             yield from self._last_promotion()
+
+    def ranking(self) -> list[SegmentId]:
+        return self._history.ranking(is_longest_first=True)
 
     def _in_order(self) -> Iterator[int]:
         yield from (trial for trial in sorted(self._cut) if self._is_between(self._last(trial)))

@@ -31,7 +31,10 @@ class Tuner(Protocol):
         """Whether the budget is used up and every issued segment has reported."""
 
     def ranking(self) -> list[SegmentId]:
-        """The newest finished segment of every trial that has one, best score first; ties: the older trial first."""
+        """The newest finished segment of every trial that has one, best score first; ties: the older trial first.
+
+        A tuner that stops trials early ranks by budget first, like Hyperband's authors: an early score is no result.
+        """
 
     def state(self) -> dict[str, Any]:
         """Everything the tuner knows, as JSON: equal states decide alike.

@@ -66,12 +66,19 @@ class History:
         entry = self._entries[segment]
         return score(entry.tail) if entry.status == "done" else -math.inf
 
-    def ranking(self) -> list[SegmentId]:
-        """The newest segment with a checkpoint of every trial that has one, best score first, then older trial."""
-        newest = {entry.segment.trial: entry.segment.id for entry in self if entry.status == "done"}
-        scores = [self.score(segment) for segment in newest.values()]
-        ids = list(newest.values())
-        return [ids[i] for i in best_first(scores)]
+    def ranking(self, is_longest_first: bool = False) -> list[SegmentId]:
+        """The newest segment with a checkpoint of every trial that has one, best score first, then older trial.
+
+        ``is_longest_first``: of those with a finite score, who has trained for more episodes comes before who has
+        trained for fewer. Scores read after 1 and after 81 episodes do not compare.
+        """
+        newest = {entry.segment.trial: entry.segment for entry in self if entry.status == "done"}
+        ids = [segment.id for segment in newest.values()]
+        scores = [self.score(segment) for segment in ids]
+        if not is_longest_first:
+            return [ids[i] for i in best_first(scores)]
+        ages = [0 if s == -math.inf else own.stop for s, own in zip(scores, newest.values(), strict=True)]
+        return [ids[i] for i in sorted(range(len(ids)), key=lambda i: (-ages[i], -scores[i], i))]
 
     def tell(self, event: Event) -> None:
         """Raises ValueError, and changes nothing, if the event does not follow from the ones before it."""

@@ -10,7 +10,7 @@ Everything is computed in whole numbers: in floating point log(243)/log(3) is be
 are rounded down; since R eta^-s is at least r_min >= 1, they are at least 1, and no two of a bracket are equal.
 
 Brackets run side by side; s = 0, whose trials are all full ones, is numbered first. A trial that its rung stopped stays
-in the ranking, by its score like all others.
+in the ranking, behind those that have trained for longer.
 
 With more episodes than a study was begun with, its brackets stay and the trials in their last rungs go on.
 """

@@ -15,7 +15,8 @@ from cartwheel.tuners.base import Tuner
 class TunerEntry:
     """``construct(space, seed, num_episodes, settings)``; ``presets``: named settings; ``fixed``: settings that make it
     this tuner and cannot be chosen; ``is_synchronous``: nothing that the tuner decides depends on the number of workers
-    or on the order of completion; ``is_seeded``: its configs depend on the seed."""
+    or on the order of completion; ``is_seeded``: its configs depend on the seed; ``stops_early``: it ranks who trained
+    for longer first."""
 
     settings: type
     construct: Callable[[Space, int, int, Any], Tuner]
@@ -23,15 +24,18 @@ class TunerEntry:
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     is_synchronous: bool = True
     is_seeded: bool = True
+    stops_early: bool = False
 
 
 TUNERS: Mapping[str, TunerEntry] = {
     "random-search": TunerEntry(random_search.RandomSearchSettings, random_search.random_search),
     "successive-halving": TunerEntry(
-        successive_halving.SuccessiveHalvingSettings, successive_halving.successive_halving
+        successive_halving.SuccessiveHalvingSettings, successive_halving.successive_halving, stops_early=True
     ),
-    "hyperband": TunerEntry(hyperband.HyperbandSettings, hyperband.hyperband, {"aistats2021": hyperband.AISTATS2021}),
-    "asha": TunerEntry(asha.AshaSettings, asha.Asha, is_synchronous=False),
+    "hyperband": TunerEntry(
+        hyperband.HyperbandSettings, hyperband.hyperband, {"aistats2021": hyperband.AISTATS2021}, stops_early=True
+    ),
+    "asha": TunerEntry(asha.AshaSettings, asha.Asha, is_synchronous=False, stops_early=True),
     "pbt": TunerEntry(
         pbt_settings.PbtSettings,
         pbt.Pbt,

@@ -20,7 +20,7 @@ from itertools import accumulate
 from math import inf
 from typing import Any, TypeAlias
 
-from cartwheel.records import Config, Event, Issued, Reported, Segment
+from cartwheel.records import Config, Event, Issued, Reported, Segment, SegmentId
 from cartwheel.space import Space
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.history import best_first
@@ -172,6 +172,9 @@ class Halving(PlannedTuner):
 
     def _waiting(self) -> Iterable[Segment]:
         return (segment for trial in self._in_order() if (segment := self._next(trial)) is not None)
+
+    def ranking(self) -> list[SegmentId]:
+        return self._history.ranking(is_longest_first=True)
 
     def _in_order(self) -> Iterator[int]:
         yield 0
