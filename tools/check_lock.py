@@ -15,8 +15,12 @@ def problems(lock: str, project: dict[str, object]) -> list[str]:
     pinned = {name.lower().replace("_", "-") for name, _ in entries}
     found += [f"no hash: {name}" for name, rest in entries if "--hash=sha256:" not in rest]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["dev"]]  # type: ignore[misc,index]
-    names = {re.split(r"[\[<>=~!; ]", requirement)[0].lower() for requirement in wanted}
+    # "cartwheel[optuna]" among them stands for the requirements of that extra
+    own = next(
+        (re.findall(r"[\w-]+", entry)[1:] for entry in extras["dev"] if entry.startswith(f"{project['name']}[")), []
+    )
+    wanted = [*project["dependencies"], *extras["dev"], *(entry for extra in own for entry in extras[extra])]  # type: ignore[misc,index]
+    names = {re.split(r"[\[<>=~!; ]", requirement)[0].lower() for requirement in wanted} - {project["name"]}
     return found + [f"not locked: {name}; run `make lock`" for name in sorted(names - pinned)]
 
 
