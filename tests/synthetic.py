@@ -36,7 +36,9 @@ MIXED = Space.from_dict(
         "propagation": {"kind": "choice", "values": ["tsinf", "ts1", "e"], "default": "tsinf", "group": "planner"},
     }
 )
-"""Every kind of parameter."""
+"""Numbers and a choice."""
+SHAPED = Space({**MIXED.parameters, "width": Int(10, 20, default=10, group="model", is_static=True)})
+"""With one that cannot change while an agent trains."""
 PLAIN = Space(
     {
         "horizon": Int(5, 40, default=25, group="planner"),

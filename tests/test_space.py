@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cartwheel.space import Choice, Float, Int, Parameter, Space
+from cartwheel.space import Choice, Float, Int, Ordinal, Parameter, Space
 
 REAL = st.floats(-1e6, 1e6)
 POSITIVE = st.floats(1e-9, 1e9)
@@ -31,12 +31,13 @@ def ints(draw: st.DrawFn) -> Int:
 
 
 @st.composite
-def choices(draw: st.DrawFn) -> Choice:
+def listed(draw: st.DrawFn) -> Choice | Ordinal:
     values = draw(st.lists(st.one_of(st.text(max_size=3), st.integers(2, 9), st.booleans()), min_size=2, unique=True))
-    return Choice(tuple(values), default=draw(st.sampled_from(values)), group="model")
+    kind = draw(st.sampled_from([Choice, Ordinal]))
+    return kind(tuple(values), default=draw(st.sampled_from(values)), group="model", is_static=draw(st.booleans()))
 
 
-PARAMETERS = st.one_of(floats(), ints(), choices())
+PARAMETERS = st.one_of(floats(), ints(), listed())
 SPACES = st.dictionaries(st.text(min_size=1, max_size=5), PARAMETERS, min_size=1, max_size=5).map(Space)
 U = st.floats(0.0, 1.0)
 
@@ -93,7 +94,7 @@ def test_log_integers_share_by_the_logarithm_of_their_cell(low: int, width: int)
     assert end == 1.0
 
 
-@given(st.one_of(ints(), choices()), U)
+@given(st.one_of(ints(), listed()), U)
 def test_cell_holds_all_that_decodes_to_the_value(parameter: Parameter, u: float) -> None:
     low, high = parameter.cell(parameter.decode(u))  # type: ignore[arg-type]
     assert low - 1e-9 <= u <= high + 1e-9
@@ -148,6 +149,22 @@ def test_choices_tell_true_from_one() -> None:
     for alike in (True, 1.0):
         with pytest.raises(ValueError, match="is not one of 1, 2"):
             choice.check(alike)
+
+
+def test_an_ordinal_keeps_the_order_of_its_values() -> None:
+    widths = Ordinal((64, 128, 256, 512), default=128, group="model")
+    assert [widths.decode(u) for u in (0.0, 0.3, 0.6, 1.0)] == [64, 128, 256, 512]
+    assert [widths.neighbour(value, 1) for value in widths.values] == [128, 256, 512, 512]
+    assert [widths.neighbour(value, -1) for value in widths.values] == [64, 64, 128, 256]
+    with pytest.raises(ValueError, match="200 is not one of 64, 128"):
+        widths.clip(200)
+    assert widths != Choice(widths.values, default=128, group="model")
+
+
+def test_static_parameters_are_known() -> None:
+    space = Space({**SPACE.parameters, "width": Int(10, 20, default=10, group="model", is_static=True)})
+    assert space.static_names == ("width",)
+    assert SPACE.static_names == ()
 
 
 def test_missing_values_are_named() -> None:
@@ -210,9 +227,10 @@ GOOD = {"kind": "float", "low": 1.0, "high": 2.0, "default": 1.5, "group": "mode
         ({"low": 0.0, "log": True}, "log needs low above 0, got 0.0"),
         ({"log": "yes"}, "log must be true or false, got 'yes'"),
         ({"default": 3.0}, "default 3.0 is not between 1.0 and 2.0"),
+        ({"is_static": 1}, "is_static must be true or false, got 1"),
         ({"group": "modle"}, "group must be one of model, planner, got 'modle'"),
         ({"hgih": 3.0}, "unknown key 'hgih': did you mean 'high'"),
-        ({"kind": "real"}, "kind must be one of float, int, choice, got 'real'"),
+        ({"kind": "real"}, "kind must be one of float, int, choice, ordinal, got 'real'"),
         ({"kind": "int"}, "low must be a whole number, got 1.0"),
         ({"kind": "int", "low": 1, "high": 2**31, "default": 1}, "high 2147483648 does not fit into 32 bits"),
         ({"low": -1e308, "high": 1e308, "default": 0.0}, "too narrow or too wide"),

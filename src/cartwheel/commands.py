@@ -77,8 +77,9 @@ def do_tune(
     """Tune, resume or extend, showing how it goes."""
     named = Path("runs") / study.stem if study is not None else default_run_dir(spec)
     path = run_dir or named
-    noun = "member" if spec.tuner.name.startswith("pbt") else "trial"
-    with StopSignal() as stop, _view(noun, _expected_episodes(spec), output) as view:
+    from cartwheel.tuners.registry import noun_of_trial
+
+    with StopSignal() as stop, _view(noun_of_trial(spec.tuner.name), _expected_episodes(spec), output) as view:
         result = tune(spec, path, Running((view,), stop, max_hours, output.backend))
     return _conclude(result, "tune", stop, output)
 

@@ -6,12 +6,13 @@ Conventions (those of ConfigSpace, which the released code of Zhang et al. 2021 
 - ``Int``: the value v owns the cell between v - 1/2 and v + 1/2 on a (linear or logarithmic) scale from low - 1/2 to
   high + 1/2. So every integer has an equal share of [0,1]; when ``log``, a share proportional to
   log((v + 1/2)/(v - 1/2)): what rounding a log-uniform draw gives. v is encoded at its own place.
-- ``Choice``: the k-th of n values owns [k/n, (k+1)/n], and is encoded at the middle. Choices have no direction.
+- ``Choice``, ``Ordinal``: the k-th of n values owns [k/n, (k+1)/n], and is encoded at the middle. An ordinal has a
+  direction, as numbers have; a choice has none.
 """
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -26,15 +27,25 @@ MAX_INT = 2**31 - 1
 """Agents hold integers in 32 bits."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What all kinds have. Abstract.
+
+    ``is_static``: the value cannot change while an agent trains, for its checkpoints hold arrays of one shape.
+    """
+
+    group: Group
+    is_static: bool = False
+
+
 @dataclass(frozen=True, slots=True)
-class Float:
+class Float(Described):
     """A real number between ``low`` and ``high``, both included."""
 
     low: float
     high: float
     log: bool = False
     default: float = dataclasses.field(kw_only=True)
-    group: Group = dataclasses.field(kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("low", "high", "default"):
@@ -63,14 +74,13 @@ class Float:
 
 
 @dataclass(frozen=True, slots=True)
-class Int:
+class Int(Described):
     """A whole number between ``low`` and ``high``, both included."""
 
     low: int
     high: int
     log: bool = False
     default: int = dataclasses.field(kw_only=True)
-    group: Group = dataclasses.field(kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("low", "high", "default"):
@@ -104,12 +114,11 @@ class Int:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """One of several values without order."""
+class Listed(Described):
+    """One of several values: the k-th of n owns [k/n, (k+1)/n]. Abstract."""
 
     values: tuple[Value, ...]
     default: Value = dataclasses.field(kw_only=True)
-    group: Group = dataclasses.field(kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, list | tuple) or not all(map(_is_plain, self.values)):
@@ -117,7 +126,7 @@ class Choice:
         if len(set(self.values)) < max(2, len(self.values)):
             raise ValueError(f"values must be at least two different ones, got {self.values!r}")
         object.__setattr__(self, "values", tuple(self.values))
-        _check_group(self.group)
+        _check_described(self)
         self.check(self.default)
 
     def check(self, value: Value) -> None:
@@ -140,8 +149,22 @@ class Choice:
         return k / len(self.values), (k + 1) / len(self.values)
 
 
-Parameter: TypeAlias = Float | Int | Choice
-KINDS: Mapping[str, type[Parameter]] = {"float": Float, "int": Int, "choice": Choice}
+@dataclass(frozen=True, slots=True)
+class Choice(Listed):
+    """One of several values without order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ordinal(Listed):
+    """One of several values in order, such as sizes that double."""
+
+    def neighbour(self, value: Value, direction: int) -> Value:
+        """The next value of the list, or with ``direction`` -1 the one before; at an end the value itself."""
+        return self.values[min(max(self.values.index(value) + direction, 0), len(self.values) - 1)]
+
+
+Parameter: TypeAlias = Float | Int | Choice | Ordinal
+KINDS: Mapping[str, type[Parameter]] = {"float": Float, "int": Int, "choice": Choice, "ordinal": Ordinal}
 
 
 def parameter_from_table(table: Any) -> Parameter:
@@ -160,10 +183,16 @@ def parameter_from_table(table: Any) -> Parameter:
 
 
 def parameter_to_table(parameter: Parameter) -> dict[str, Any]:
-    """A plain table; ``parameter_from_table`` is the inverse."""
+    """A plain table without what is as by default; ``parameter_from_table`` is the inverse."""
     kind = next(kind for kind, parameter_class in KINDS.items() if type(parameter) is parameter_class)
-    fields = dataclasses.asdict(parameter)
-    return {"kind": kind, **{key: list(value) if key == "values" else value for key, value in fields.items()}}
+    told = {field.name: getattr(parameter, field.name) for field in _told(parameter)}
+    return {"kind": kind, **{key: list(value) if key == "values" else value for key, value in told.items()}}
+
+
+def _told(parameter: Parameter) -> Iterator[dataclasses.Field[Any]]:
+    for field in sorted(dataclasses.fields(parameter), key=lambda field: bool(field.kw_only)):
+        if getattr(parameter, field.name) != field.default:
+            yield field
 
 
 def _check_range(parameter: Float | Int) -> None:
@@ -175,12 +204,14 @@ def _check_range(parameter: Float | Int) -> None:
         raise ValueError(f"log needs low above 0, got {parameter.low}")
     if not parameter.low <= parameter.default <= parameter.high:
         raise ValueError(f"default {parameter.default} is not between {parameter.low} and {parameter.high}")
-    _check_group(parameter.group)
+    _check_described(parameter)
 
 
-def _check_group(group: str) -> None:
-    if group not in get_args(Group):
-        raise ValueError(f"group must be one of {', '.join(get_args(Group))}, got {group!r}")
+def _check_described(parameter: Described) -> None:
+    if parameter.group not in get_args(Group):
+        raise ValueError(f"group must be one of {', '.join(get_args(Group))}, got {parameter.group!r}")
+    if not isinstance(parameter.is_static, bool):
+        raise ValueError(f"is_static must be true or false, got {parameter.is_static!r}")
 
 
 def _is_plain(value: Any) -> bool:

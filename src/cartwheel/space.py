@@ -12,10 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel.errors import did_you_mean
-from cartwheel.parameters import Choice, Float, Int, Parameter, parameter_from_table, parameter_to_table
+from cartwheel.parameters import (
+    Choice,
+    Float,
+    Int,
+    Listed,
+    Ordinal,
+    Parameter,
+    parameter_from_table,
+    parameter_to_table,
+)
 from cartwheel.records import Config, Value
 
-__all__ = ["Choice", "Float", "Int", "Parameter", "Selection", "Space"]
+__all__ = ["Choice", "Float", "Int", "Listed", "Ordinal", "Parameter", "Selection", "Space"]
 
 Selection: TypeAlias = Literal["model", "planner", "joint"]
 
@@ -44,6 +53,11 @@ class Space:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.parameters)
+
+    @property
+    def static_names(self) -> tuple[str, ...]:
+        """The parameters that must not change while an agent lives."""
+        return tuple(name for name, parameter in self.parameters.items() if parameter.is_static)
 
     @property
     def default(self) -> dict[str, Value]:

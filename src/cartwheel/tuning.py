@@ -17,7 +17,7 @@ from cartwheel.records import Config, Evaluation, SegmentId
 from cartwheel.reruns import FollowSchedule, rerun_purpose
 from cartwheel.results import Study
 from cartwheel.schedule import Schedule
-from cartwheel.space import Choice
+from cartwheel.space import Listed
 from cartwheel.spec import StudySpec, differences, parse_spec
 from cartwheel.store.run_folder import SPEC, RunFolder, write_text
 from cartwheel.study import Purpose, StudyLoop
@@ -135,7 +135,7 @@ def _follow(path: Path, family: str, spec: StudySpec, schedule: Schedule, seeds:
 def corners(spec: StudySpec) -> list[Config]:
     """Configs that together hold the lowest and the highest value of every range and every value of every choice."""
     ends = {
-        name: parameter.values if isinstance(parameter, Choice) else (parameter.low, parameter.high)
+        name: parameter.values if isinstance(parameter, Listed) else (parameter.low, parameter.high)
         for name, parameter in spec.make_space().parameters.items()
     }
     num_configs = max(map(len, ends.values()))

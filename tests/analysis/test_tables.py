@@ -157,4 +157,5 @@ def test_network_evaluations_leave_random_episodes_out() -> None:
 
 def test_only_population_based_tuners_have_members() -> None:
     assert trial_noun(tiny_study()) == "member"
+    assert trial_noun(dataclasses.replace(tiny_study(), meta={"tuner": "selection-only"})) == "member"
     assert trial_noun(dataclasses.replace(tiny_study(), meta={"tuner": "random"})) == "trial"

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cartwheel.space import Choice, Float, Int, Space
+from cartwheel.space import Choice, Float, Int, Ordinal, Space
 from cartwheel.tuners.explore import Explore, Move, add, multiplied, multiply, reflected
 from synthetic import MIXED
 
@@ -96,6 +96,27 @@ def test_choices_switch_with_their_own_probability_and_never_to_themselves() -> 
         always = {Explore(move, 1.0, 0.0, 1.0)({"mode": "a"}, space, np.random.default_rng(s))["mode"] for s in seeds}
         assert never == {"a"}
         assert always == {"b", "c"}
+
+
+SIZES = Space({"size": Ordinal((1, 2, 4, 8), default=2, group="model")})
+
+
+@pytest.mark.parametrize("move", ["multiply", "scale"])
+def test_an_ordinal_steps_to_a_neighbour_and_stays_at_an_end(move: Move) -> None:
+    explore = Explore(move, 0.2, 0.0, 0.0)
+    found = {
+        size: {explore({"size": size}, SIZES, np.random.default_rng(seed))["size"] for seed in range(40)}
+        for size in (1, 2, 4, 8)
+    }
+    assert found == {1: {1, 2}, 2: {1, 4}, 4: {2, 8}, 8: {4, 8}}
+
+
+def test_additive_steps_move_an_ordinal_as_they_move_integers() -> None:
+    places = Space({"size": Int(1, 4, default=2, group="model")})
+    for seed in range(40):
+        size = Explore("add", 0.2, 0.0, 0.0)({"size": 2}, SIZES, np.random.default_rng(seed))["size"]
+        place = Explore("add", 0.2, 0.0, 0.0)({"size": 2}, places, np.random.default_rng(seed))["size"]
+        assert (1, 2, 4, 8)[int(place) - 1] == size
 
 
 def test_small_additive_steps_move_coarse_integers_at_times() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.registry import make_tuner
-from synthetic import MIXED, PLAIN, Loop, SyntheticAgent, issued, tell_all
+from synthetic import MIXED, PLAIN, SHAPED, Loop, SyntheticAgent, issued, tell_all
 
 
 def make(name: str = "fixed-schedule", num_episodes: int = 10, **chosen: Any) -> Tuner:
@@ -79,6 +79,27 @@ def test_pieces_of_a_schedule_are_followed_and_the_last_one_stays() -> None:
 def test_what_makes_no_sense_is_refused(name: str, chosen: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
         make(name, **chosen)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"decayed": ["width"]}, "decayed: 'width' is static"),
+        (
+            {
+                "pieces": [
+                    {**piece, "config": {**piece["config"], "width": 10 + k}} for k, piece in enumerate(pieces(2, 4))
+                ]
+            },
+            "pieces: 'width' is static",
+        ),
+    ],
+)
+def test_a_static_value_does_not_change_along_a_schedule(chosen: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_tuner("fixed-schedule", chosen, SHAPED, 1, 6)
+    steady = [{**piece, "config": {**piece["config"], "width": 12}} for piece in pieces(2, 4)]
+    assert make_tuner("fixed-schedule", {"pieces": steady}, SHAPED, 1, 6).ask(1)[0].config["width"] == 12
 
 
 def test_a_space_without_a_learning_rate_names_what_could_decay() -> None:

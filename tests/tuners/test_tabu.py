@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cartwheel.records import segment_id
-from cartwheel.space import Float, Space
+from cartwheel.space import Float, Ordinal, Space
 from cartwheel.tuners.explore import Explore, Move
 from cartwheel.tuners.tabu import Tabu, below, nth_unused
 from synthetic import MIXED
@@ -69,6 +69,11 @@ def test_a_choice_has_no_direction() -> None:
     assert {config["propagation"] for config in found} == {MIXED.default["propagation"]}
     switching = Tabu(MIXED, Explore("multiply", 0.2, 0.0, 1.0))
     assert switching(A, MIXED.default, rng)["propagation"] != MIXED.default["propagation"]
+
+
+def test_an_ordinal_has_a_direction() -> None:
+    space = Space({"size": Ordinal((1, 2, 4), default=2, group="model")})
+    assert {move[0] for move in moves(space, "multiply", 2)} == {1.0, 4.0}
 
 
 def test_none_changes_nothing() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from cartwheel.tuners.pbt_settings import AISTATS2021, PbtSettings
 from cartwheel.tuners.registry import TUNERS, make_tuner, tuner_settings
-from synthetic import PLAIN
+from synthetic import PLAIN, SHAPED
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,16 @@ from synthetic import PLAIN
 def test_bad_names_and_settings_are_refused_in_one_line(name: str, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
         make_tuner(name, settings, PLAIN, 1, 10)
+
+
+@pytest.mark.parametrize("name", TUNERS)
+def test_only_static_tuners_search_static_parameters(name: str) -> None:
+    """The others say why not, and what to do."""
+    if not TUNERS[name].is_dynamic:
+        assert all("width" in segment.config for segment in make_tuner(name, {}, SHAPED, 1, 4).ask(3))
+        return
+    with pytest.raises(ValueError, match=rf"tuner '{name}': .* width cannot change .* a static tuner \(random-search"):
+        make_tuner(name, {}, SHAPED, 1, 4)
 
 
 def test_no_episodes_are_refused() -> None:

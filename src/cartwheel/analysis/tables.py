@@ -13,6 +13,7 @@ from typing import Any, Literal
 from cartwheel.records import Config, Episode, Report, Segment, SegmentId, score
 from cartwheel.schedule import Schedule, lineage
 from cartwheel.space import Space
+from cartwheel.tuners.registry import noun_of_trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,8 @@ class Counts:
 
 
 def trial_noun(tables: StudyTables) -> str:
-    """What a reader calls a trial of this study: population-based tuners have members."""
-    return "member" if str(tables.meta.get("tuner", "")).startswith("pbt") else "trial"
+    """What a reader calls a trial of this study."""
+    return noun_of_trial(str(tables.meta.get("tuner", "")))
 
 
 def learning_curve(tables: StudyTables, segment: SegmentId) -> Curve:

@@ -47,7 +47,7 @@ from cartwheel.report.style import (
     styled,
 )
 from cartwheel.schedule import Schedule, lineage
-from cartwheel.space import Choice, Int, Parameter
+from cartwheel.space import Int, Listed, Parameter
 
 ARM_COLOURS = (MUTED, ORANGE, BLUE)
 """Baselines first; the last arm, the found one, is always blue."""
@@ -249,11 +249,11 @@ def _heights(parameter: Parameter, config: Config, name: str) -> list[float]:
     if name not in config:
         return []
     value = config[name]
-    return [float(parameter.values.index(value)) if isinstance(parameter, Choice) else float(value)]
+    return [float(parameter.values.index(value)) if isinstance(parameter, Listed) else float(value)]
 
 
 def _value_axis(axes: Axes, parameter: Parameter) -> None:
-    if isinstance(parameter, Choice):
+    if isinstance(parameter, Listed):
         axes.set_ylim(-0.5, len(parameter.values) - 0.5)
         axes.set_yticks(range(len(parameter.values)), [str(value) for value in parameter.values])
         return

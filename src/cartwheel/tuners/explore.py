@@ -11,7 +11,11 @@
 - ``"none"``: copy and change nothing, the selection-only control.
 
 With ``redraw_probability``, values are drawn anew from the prior instead: ``"all"`` together, or ``"each"`` on its own,
-as in Ray. A ``Choice`` has no direction: it switches to any other value with ``choice_probability``.
+as in Ray.
+
+A ``Choice`` has no direction: it switches to any other value with ``choice_probability``. An ``Ordinal`` moves with
+``"add"`` as integers do; with ``"multiply"`` and ``"scale"`` it steps to the next value up or down and stays at an end,
+as lists do in Ray: its values have an order, but no size of which a fraction could be taken.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel.records import Config, Value
-from cartwheel.space import Choice, Space
+from cartwheel.space import Choice, Listed, Ordinal, Space
 
 Move: TypeAlias = Literal["add", "multiply", "scale", "none"]
 Redraw: TypeAlias = Literal["all", "each"]
@@ -74,7 +78,7 @@ def switched_choices(space: Space, config: Config, probability: float, rng: np.r
 
 
 def multiply(space: Space, config: Config, step: float, rng: np.random.Generator) -> Unit:
-    return multiplied(space.encode(config), rng.choice((-1.0, 1.0), size=len(space)), step)
+    return towards(space, config, rng.choice((-1.0, 1.0), size=len(space)), step)
 
 
 def add(space: Space, config: Config, step: float, rng: np.random.Generator) -> Unit:
@@ -84,10 +88,11 @@ def add(space: Space, config: Config, step: float, rng: np.random.Generator) -> 
 
 
 def scale(space: Space, config: Config, step: float, rng: np.random.Generator) -> Unit:
-    factors = dict(zip(space.names, 1.0 + step * rng.choice((-1.0, 1.0), size=len(space)), strict=True))
-    choices = {name for name, parameter in space.parameters.items() if isinstance(parameter, Choice)}
-    scaled = {name: value if name in choices else value * factors[name].item() for name, value in config.items()}
-    return space.encode(space.clip(scaled))
+    signs = rng.choice((-1.0, 1.0), size=len(space))
+    factors = dict(zip(space.names, 1.0 + step * signs, strict=True))
+    listed = {name for name, parameter in space.parameters.items() if isinstance(parameter, Listed)}
+    scaled = {name: value if name in listed else value * factors[name].item() for name, value in config.items()}
+    return with_neighbours(space, config, signs, space.encode(space.clip(scaled)))
 
 
 MOVES: Mapping[str, Callable[[Space, Config, float, np.random.Generator], Unit]] = {
@@ -95,6 +100,20 @@ MOVES: Mapping[str, Callable[[Space, Config, float, np.random.Generator], Unit]]
     "add": add,
     "scale": scale,
 }
+
+
+def towards(space: Space, config: Config, signs: Unit, step: float) -> Unit:
+    """Where ``"multiply"`` leads in the direction of these signs [d]; 0 stays."""
+    return with_neighbours(space, config, signs, multiplied(space.encode(config), signs, step))
+
+
+def with_neighbours(space: Space, config: Config, signs: Unit, u: Unit) -> Unit:
+    """``u`` with every ordinal one value further than in ``config``, up or down by its sign."""
+    moved = u.copy()
+    for i, (name, parameter) in enumerate(space.parameters.items()):
+        if isinstance(parameter, Ordinal):
+            moved[i] = parameter.encode(parameter.neighbour(config[name], int(signs[i])))
+    return moved
 
 
 def multiplied(u: Unit, signs: Unit, step: float) -> Unit:

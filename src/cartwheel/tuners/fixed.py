@@ -13,7 +13,7 @@ from typing import Any
 from cartwheel.errors import did_you_mean
 from cartwheel.records import Config, Segment, Value
 from cartwheel.schedule import Schedule
-from cartwheel.space import Choice, Space
+from cartwheel.space import Listed, Space
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.planned import Course, IndependentTrials
 
@@ -78,9 +78,11 @@ def _begin(space: Space, changes: Mapping[str, Value]) -> dict[str, Value]:
 def _decay(space: Space, num_episodes: int, settings: FixedScheduleSettings) -> Course:
     begin = _begin(space, settings.config)
     for name in settings.decayed:
-        if isinstance(space.parameters.get(name), Choice | None):
-            numbers = [known for known, parameter in space.parameters.items() if not isinstance(parameter, Choice)]
+        if isinstance(space.parameters.get(name), Listed | None):
+            numbers = [known for known, parameter in space.parameters.items() if not isinstance(parameter, Listed)]
             raise ValueError(f"decayed: no number {name!r} in the space: {did_you_mean(name, numbers)}")
+        if name in space.static_names:
+            raise ValueError(f"decayed: {name!r} is static: it cannot change while an agent trains")
 
     def course(trial: int, last: Segment | None) -> tuple[Config, int]:
         start = 0 if last is None else last.stop
@@ -97,6 +99,9 @@ def _pieces(space: Space, num_episodes: int, settings: FixedScheduleSettings) ->
     schedule = Schedule.from_tables(settings.pieces)
     for piece in schedule.pieces:
         space.check(piece.config)
+    for name in space.static_names:
+        if len({piece.config[name] for piece in schedule.pieces}) > 1:
+            raise ValueError(f"pieces: {name!r} is static: it cannot change while an agent trains")
 
     def course(trial: int, last: Segment | None) -> tuple[Config, int]:
         start = 0 if last is None else last.stop

@@ -1,7 +1,7 @@
 """Tuners by name. A new one is one file and one line in ``TUNERS``."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -16,7 +16,8 @@ class TunerEntry:
     """``construct(space, seed, num_episodes, settings)``; ``presets``: named settings; ``fixed``: settings that make it
     this tuner and cannot be chosen; ``is_synchronous``: nothing that the tuner decides depends on the number of workers
     or on the order of completion; ``is_seeded``: its configs depend on the seed; ``stops_early``: it ranks who trained
-    for longer first."""
+    for longer first; ``is_dynamic``: it changes configs while agents train, or copies agents, so it cannot search
+    static parameters; ``has_population``: its trials are called members."""
 
     settings: type
     construct: Callable[[Space, int, int, Any], Tuner]
@@ -25,6 +26,8 @@ class TunerEntry:
     is_synchronous: bool = True
     is_seeded: bool = True
     stops_early: bool = False
+    is_dynamic: bool = False
+    has_population: bool = False
 
 
 TUNERS: Mapping[str, TunerEntry] = {
@@ -40,11 +43,21 @@ TUNERS: Mapping[str, TunerEntry] = {
         pbt_settings.PbtSettings,
         pbt.Pbt,
         {"aistats2021": pbt_settings.AISTATS2021, "ray": pbt_settings.RAY, "jaderberg": pbt_settings.JADERBERG},
+        is_dynamic=True,
+        has_population=True,
     ),
-    "pbt-bt": TunerEntry(pbt_bt.PbtBtSettings, pbt_bt.pbt_bt, {"aistats2021": pbt_bt.AISTATS2021}),
+    "pbt-bt": TunerEntry(
+        pbt_bt.PbtBtSettings,
+        pbt_bt.pbt_bt,
+        {"aistats2021": pbt_bt.AISTATS2021},
+        is_dynamic=True,
+        has_population=True,
+    ),
     "fixed": TunerEntry(fixed.FixedSettings, fixed.fixed, is_seeded=False),
     "fixed-schedule": TunerEntry(fixed.FixedScheduleSettings, fixed.fixed_schedule, is_seeded=False),
-    "selection-only": TunerEntry(pbt_settings.PbtSettings, pbt.Pbt, fixed={"explore": "none"}),
+    "selection-only": TunerEntry(
+        pbt_settings.PbtSettings, pbt.Pbt, fixed={"explore": "none"}, is_dynamic=True, has_population=True
+    ),
 }
 
 
@@ -57,7 +70,15 @@ def make_tuner(name: str, settings: Mapping[str, Any], space: Space, seed: int, 
     entry = _entry(name)
     if num_episodes < 1:
         raise ValueError(f"tuner {name!r}: num_episodes must be at least 1, got {num_episodes}")
-    return entry.construct(space, seed, num_episodes, tuner_settings(name, settings))
+    chosen = tuner_settings(name, settings)
+    if entry.is_dynamic and space.static_names:
+        raise ValueError(f"tuner {name!r}: {_why_not_static(space.static_names)}")
+    return entry.construct(space, seed, num_episodes, chosen)
+
+
+def noun_of_trial(name: str) -> str:
+    """What a reader calls a trial of that tuner, which may be unknown: population-based ones have members."""
+    return "member" if name in TUNERS and TUNERS[name].has_population else "trial"
 
 
 def tuner_settings(name: str, settings: Mapping[str, Any]) -> Any:
@@ -73,6 +94,14 @@ def _entry(name: str) -> TunerEntry:
     if name not in TUNERS:
         raise ValueError(f"no tuner {name!r}: {did_you_mean(name, TUNERS)}")
     return TUNERS[name]
+
+
+def _why_not_static(names: Sequence[str]) -> str:
+    static = [name for name, entry in TUNERS.items() if not entry.is_dynamic]
+    return (
+        f"it gives trained agents new configs, but {', '.join(names)} cannot change in a trained agent (is_static): "
+        f"use a static tuner ({', '.join(static)}), or fix them in [agent]"
+    )
 
 
 def _validated(entry: TunerEntry, settings: Mapping[str, Any]) -> Any:

@@ -13,11 +13,11 @@ import numpy as np
 
 from cartwheel.records import Config, SegmentId, Value
 from cartwheel.space import Choice, Space
-from cartwheel.tuners.explore import Explore, Unit, multiplied, reflected, switched_choices
+from cartwheel.tuners.explore import Explore, Unit, reflected, switched_choices, towards
 
 
 class Tabu:
-    """Moves of one size: ``explore.step``, added and reflected with ``"add"``, else as a factor of the coordinate."""
+    """Moves of one size: ``explore.step``, added and reflected with ``"add"``, else as ``"multiply"`` does."""
 
     def __init__(self, space: Space, explore: Explore) -> None:
         self._space, self._explore = space, explore
@@ -49,7 +49,7 @@ class Tabu:
 
     def _moved(self, config: Config, signs: Unit, rng: np.random.Generator) -> Unit:
         if self._explore.move != "add":
-            return multiplied(self._space.encode(config), signs, self._explore.step)
+            return towards(self._space, config, signs, self._explore.step)
         low, high = self._space.cells(config)
         # from a uniform place in an integer's cell, as the explorer does
         return reflected(low + (high - low) * rng.random(len(signs)) + self._explore.step * signs)
