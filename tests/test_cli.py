@@ -235,6 +235,81 @@ def test_a_schedule_goes_out_and_comes_back(run: Cli) -> None:
     assert Study(Path("run/reruns/again")).tables.trials == [0, 1]
 
 
+def test_a_schedule_is_averaged_simplified_and_converted(run: Cli) -> None:
+    """Of a study or of a file; what is written is read again, and how near it is goes to standard error."""
+    run(
+        "tune",
+        "study.toml",
+        "--run-dir",
+        "run",
+        "--tuner.redraw_probability",
+        "1",
+        "--tuner.first_interval_episodes",
+        "1",
+    )
+    study = Study(Path("run"))
+    assert run("schedule", "run", "--top", "2") == 0
+    assert Schedule.from_text(run.out) == study.average_schedule(2)
+    assert run("schedule", "run", "--episodes", "1", "--out", "one.json") == 0
+    assert Schedule.from_text(Path("one.json").read_text()) == study.schedule().first(1)
+
+    Path("long.json").write_text(json.dumps([{"model_learning_rate": 10**-k} for k in (2, 2, 3, 4, 5)]))
+    words = ["schedule", "long.json", "--space", "small", "--simplify", "1"]
+    assert run(*words, "--shape", "linear", "--format", "aistats2021") == 0
+    decay = [entry["model_learning_rate"] for entry in json.loads(run.out)]
+    assert decay == pytest.approx([1e-2, 1e-2, 1e-3, 1e-4, 1e-5])
+    assert "episodes 1 to 4: learning_rate 0.01 to 1e-05" in run.err
+    assert "learning_rate: mean" in run.err
+    assert run(*words, "--quiet") == 0
+    assert run.err == ""
+    facts = run.facts(*words, "--out", "constant.json")
+    # constant at 10^-3.5 of three decades: 0.5, 1/6, 1/6 and 0.5 away
+    assert facts["errors"]["learning_rate"] == pytest.approx({"mean": 1 / 3, "largest": 0.5})
+
+
+def test_rays_schedules_are_read_everywhere(run: Cli) -> None:
+    """Under names that the user gives; its files hold no end, so training takes as many episodes as it is told."""
+    lines = [["1_a", "0_a", 2, 2, {"lr": 1e-3, "env": "line"}, {"lr": 1e-4, "env": "line"}]]
+    Path("pbt_policy_1.txt").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    rename = ["--rename", "lr=learning_rate", "--rename", "env="]
+    assert run("schedule", "pbt_policy_1.txt", *rename, "--episodes", "3") == 0
+    imported = Schedule.from_text(run.out)
+    assert [(p.stop, p.config) for p in imported.pieces] == [(2, {"learning_rate": 1e-3}), (3, {"learning_rate": 1e-4})]
+    assert run("train", "study.toml", "--schedule", "pbt_policy_1.txt", *rename, "--run-dir", "trained") == 0
+    assert Study(Path("trained")).schedule() == imported
+    run("tune", "study.toml", "--run-dir", "run")
+    assert run("rerun", "run", "--schedule", "pbt_policy_1.txt", *rename, "--name", "ray", "--seeds", "1") == 0
+    assert Study(Path("run/reruns/ray")).schedule() == imported
+    assert run("schedule", "pbt_policy_1.txt", *rename) == ExitCode.CONFIG
+    assert "give --episodes" in run.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "part"),
+    [
+        (["run", "--top", "9"], ExitCode.USAGE, "2 trials have come to the end of a segment, not 9"),
+        (["run", "--episodes", "9"], ExitCode.USAGE, "give fewer --episodes"),
+        (["run", "--shape", "linear"], ExitCode.USAGE, "give --simplify PIECES"),
+        (["run", "--rename", "a=b"], ExitCode.USAGE, "--rename is for"),
+        (["run", "--rename", "a"], ExitCode.USAGE, "give for example --rename lr=learning_rate"),
+        (["run", "--format", "aistats2021"], ExitCode.CONFIG, "use --format cartwheel"),
+        (["found.json", "--top", "2"], ExitCode.USAGE, "give a run folder"),
+        (["found.json", "--episodes", "9"], ExitCode.CONFIG, "give fewer --episodes"),
+        (["found.json", "--simplify", "1"], ExitCode.USAGE, "give --space"),
+        (["found.json", "--simplify", "1", "--space", "smal"], ExitCode.CONFIG, "did you mean 'small'?"),
+        (["found.json", "--simplify", "1", "--space", "aistats2021-pusher"], ExitCode.CONFIG, "'noise_exponent'"),
+        (["found.json", "--rename", "a=b"], ExitCode.CONFIG, "--rename is for the policy files"),
+    ],
+)
+def test_schedules_that_cannot_be_made(run: Cli, words: list[str], code: ExitCode, part: str) -> None:
+    """One line that names the option to change."""
+    run("tune", "study.toml", "--run-dir", "run")
+    run("schedule", "run", "--out", "found.json")
+    assert run("schedule", *words) == code
+    assert part in run.err
+    assert run.err.count("\n") == 1
+
+
 def test_rerun_follows_the_best_schedule(run: Cli) -> None:
     """On as many fresh seeds as asked for."""
     run("tune", "study.toml", "--run-dir", "run")

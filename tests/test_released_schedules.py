@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cartwheel.commands import read_schedule
-from cartwheel.released_schedules import NAMES, ReleasedSchedule, schedule_from_text
+from cartwheel.released_schedules import NAMES, ReleasedSchedule
 from cartwheel.schedule import Piece, Schedule
+from cartwheel.schedule_files import ScheduleFile, schedule_from_text
 from cartwheel.schedule_fitting import simplify
 from cartwheel.spaces import HALFCHEETAH, REACHER
 
@@ -57,6 +57,8 @@ def test_the_papers_values_lie_in_its_spaces() -> None:
     assert len(averaged.pieces) == 81
     errors = [simplify(averaged, REACHER.select("model"), num_pieces).rms_error for num_pieces in (1, 2, 4, 10, 81)]
     assert errors == sorted(set(errors), reverse=True)
+    lines = [simplify(averaged, REACHER.select("model"), n, "linear").rms_error for n in (1, 2, 4, 10)]
+    assert all(line < constant for line, constant in zip(lines, errors, strict=False))
     assert errors[-1] == 0.0
 
 
@@ -67,7 +69,7 @@ def test_our_own_files_are_read_as_well() -> None:
 
 def test_the_command_line_takes_them() -> None:
     path = HERE / "reacher_hb_model_train.json"
-    assert read_schedule(path) == schedule_from_text(path.read_text(encoding="utf-8"))
+    assert ScheduleFile(path).read() == schedule_from_text(path.read_text(encoding="utf-8"))
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.floats(1e-5, 1.0)), min_size=1, max_size=6))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cartwheel.records import Config
 from cartwheel.schedule import Piece, Schedule
-from cartwheel.schedule_fitting import average, simplify
+from cartwheel.schedule_fitting import FitError, average, simplify
 from cartwheel.space import Choice, Float, Int, Space
 
 LINE = Space({"x": Float(0.0, 1.0, default=0.5, group="model")})
@@ -106,3 +106,71 @@ def test_no_cut_into_as_many_pieces_is_nearer(values: list[float], num_pieces: i
 def test_no_pieces_are_refused() -> None:
     with pytest.raises(ValueError, match="num_pieces must be at least 1, got 0"):
         simplify(of_line(0.1), LINE, 0)
+
+
+def test_the_error_is_stated_for_each_parameter() -> None:
+    """x: 0.1 0.3 | 0.8 0.9 1.0 becomes 0.2 | 0.9; the mode of one in five episodes is voted down."""
+    rows = zip("aabcc", (0.1, 0.3, 0.8, 0.9, 1.0), strict=True)
+    found = schedule(*((i + 1, {"mode": mode, "x": x}) for i, (mode, x) in enumerate(rows)))
+    simple = simplify(found, MODES, 2)
+    assert simple.stops == (2, 5)
+    assert simple.errors["mode"] == FitError(mean=pytest.approx(1 / 5), largest=pytest.approx(1.0))
+    assert simple.errors["x"] == FitError(mean=pytest.approx(0.4 / 5), largest=pytest.approx(0.1))
+    assert simple.rms_error == pytest.approx(((1.0 + 0.04) / (5 * 2)) ** 0.5)
+
+
+RATE = Space({"rate": Float(1e-5, 1e-1, log=True, default=1e-3, group="model")})
+
+
+def test_a_decay_and_a_plateau_are_two_lines() -> None:
+    """In the logarithm; nothing is left over."""
+    values = [10 ** (-1 - 0.5 * episode) for episode in range(5)] + [1e-4] * 4
+    simple = simplify(schedule(*((i + 1, {"rate": v}) for i, v in enumerate(values))), RATE, 2, "linear")
+    assert [simple.schedule.config_at(i + 1)["rate"] for i in range(9)] == pytest.approx(values)
+    assert simple.errors["rate"].largest == pytest.approx(0.0, abs=1e-12)
+
+
+def test_stairs_become_their_line_of_least_squares() -> None:
+    """Worked out by NumPy's polynomial fit."""
+    values = [0.1, 0.1, 0.1, 0.1, 0.5, 0.5, 0.5, 0.5, 0.9, 0.9, 0.9, 0.9]
+    simple = simplify(of_line(*values), LINE, 1, "linear")
+    line = np.polynomial.Polynomial.fit(np.arange(12), values, 1)(np.arange(12))
+    assert [simple.schedule.config_at(i + 1)["x"] for i in range(12)] == pytest.approx(np.clip(line, 0, 1))
+    assert simple.stops == (12,)
+
+
+def test_lines_may_part_inside_a_piece_of_the_original() -> None:
+    """Up and down again: the top is one piece of the original, and half of it belongs to either line."""
+    simple = simplify(of_line(0.0, 0.25, 0.5, 0.5, 0.25, 0.0), LINE, 2, "linear")
+    assert simple.stops == (3, 6)
+    assert simple.rms_error == pytest.approx(0.0, abs=1e-12)
+
+
+def test_lines_round_whole_numbers_and_vote_on_choices() -> None:
+    space = Space({"n": Int(0, 9, default=0, group="model"), "mode": MODES.parameters["mode"]})
+    rows = [(0, "a"), (3, "a"), (3, "b"), (9, "a")]
+    found = schedule(*((i + 1, {"n": n, "mode": mode}) for i, (n, mode) in enumerate(rows)))
+    simple = simplify(found, space, 1, "linear")
+    # the line through 0 3 3 9 is -0.3 + 2.7 t
+    assert [simple.schedule.config_at(i + 1) for i in range(4)] == [{"n": n, "mode": "a"} for n in (0, 2, 5, 8)]
+    assert simple.errors["n"].largest == pytest.approx(0.2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=8), st.integers(1, 3))
+def test_no_cut_into_as_many_lines_is_nearer(values: list[float], num_pieces: int) -> None:
+    """Against all of them; a line that leaves the range is clipped, which only brings it nearer."""
+    simple = simplify(of_line(*values), LINE, num_pieces, "linear")
+
+    def error(part: np.ndarray) -> float:
+        if len(part) < 3:
+            return 0.0
+        line = np.polynomial.Polynomial.fit(np.arange(len(part)), part, 1)(np.arange(len(part)))
+        return float(((part - line) ** 2).sum())
+
+    least = min(
+        sum(map(error, np.split(np.array(values), cuts)))
+        for cuts in itertools.combinations(range(1, len(values)), min(num_pieces, len(values)) - 1)
+    )
+    assert simple.rms_error <= (least / len(values)) ** 0.5 + 1e-7
+    assert simple.rms_error <= simplify(of_line(*values), LINE, num_pieces).rms_error + 1e-7

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, overload
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
@@ -15,6 +15,7 @@ from cartwheel.errors import CartwheelError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from cartwheel.commands import Output
+    from cartwheel.schedule_files import ScheduleFile
 
 app = App(
     name="cartwheel",
@@ -29,6 +30,10 @@ Overrides = Annotated[
 Quiet = Annotated[bool, Parameter(negative=(), show_default=False, help="Say nothing but errors.")]
 Json = Annotated[
     bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON, one object per line.")
+]
+Names = Annotated[
+    list[str],
+    Parameter(negative=(), show_default=False, help="THEIRS=OURS, in a file of Ray's; THEIRS= leaves it out."),
 ]
 
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
@@ -150,6 +155,7 @@ def train(
     episodes: int | None = None,
     config: Path | None = None,
     schedule: Path | None = None,
+    rename: Names = [],  # noqa: B006 - as above
     seed: int | None = None,
     run_dir: Path | None = None,
     settings: Overrides = [],  # noqa: B006 - as above
@@ -168,7 +174,7 @@ def train(
     config: Path
         Hyperparameter values, one per line (TOML) or as JSON.
     schedule: Path
-        Schedule file, as `cartwheel schedule` writes it.
+        Schedule: any file that `cartwheel schedule` reads.
     seed: int
         All randomness follows from it.
     run_dir: Path
@@ -178,7 +184,7 @@ def train(
 
     options = {"env_id": env_id, "num_episodes": episodes, "seed": seed}
     spec = commands.read_spec(study, options, {"engine.lanes": "1", **_overrides(settings)})
-    return commands.do_train(spec, config, schedule, run_dir, manner.output())
+    return commands.do_train(spec, config, _schedule_file(schedule, rename), run_dir, manner.output())
 
 
 @app.command
@@ -266,19 +272,47 @@ def report(run_dir: Path, /, *, quiet: Quiet = False, as_json: Json = False) -> 
 
 
 @app.command
-def schedule(run_dir: Path, /, *, out: Path | None = None, quiet: Quiet = False) -> int:
-    """Print the best agent's hyperparameters over episodes, or write them into a file.
+def schedule(
+    source: Path,
+    /,
+    *,
+    top: Count | None = None,
+    episodes: Count | None = None,
+    simplify: Count | None = None,
+    shape: Literal["constant", "linear"] | None = None,
+    space: str | None = None,
+    rename: Names = [],  # noqa: B006 - as above
+    file_format: Annotated[Literal["cartwheel", "aistats2021"], Parameter(name="--format")] = "cartwheel",
+    out: Path | None = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Print hyperparameters over episodes, or write them into a file: the best agent's, or those of another file.
 
     Parameters
     ----------
-    run_dir: Path
-        Run folder.
+    source: Path
+        Run folder; or a schedule file: ours, one that came with the AISTATS 2021 paper, or pbt_policy_ID.txt of Ray.
+    top: int
+        The mean over so many of the best trials, instead of the best one's.
+    episodes: int
+        Only the first so many. Ray's files need it: they do not say where the last config ends.
+    simplify: int
+        The nearest schedule of at most so many pieces; says how near.
+    shape: str
+        Of these pieces; a linear one is a line in the parameter, in its logarithm where the space has it so.
+    space: str
+        In which distances are measured, such as small; default: the study's.
+    file_format: str
+        "aistats2021" has one config per episode.
     out: Path
         File for `cartwheel train --schedule` and `cartwheel rerun --schedule`.
     """
     from cartwheel import commands
+    from cartwheel.scheduling import Wanted
 
-    return commands.do_schedule(run_dir, out, commands.Output(quiet))
+    wanted = Wanted(top, episodes, simplify, shape, space, file_format)
+    return commands.do_schedule(_schedule_file(source, rename), wanted, out, commands.Output(quiet, as_json))
 
 
 @app.command
@@ -287,6 +321,7 @@ def rerun(
     /,
     *,
     schedule: Path | None = None,
+    rename: Names = [],  # noqa: B006 - as above
     name: str = "found",
     seeds: Count = 5,
     manner: Manner = AS_USUAL,
@@ -298,7 +333,7 @@ def rerun(
     run_dir: Path
         Run folder.
     schedule: Path
-        Another schedule file.
+        Another schedule: any file that `cartwheel schedule` reads.
     name: str
         The results go to reruns/NAME of the run folder.
     seeds: int
@@ -306,7 +341,7 @@ def rerun(
     """
     from cartwheel import commands
 
-    return commands.do_rerun(run_dir, schedule, name, seeds, manner.output())
+    return commands.do_rerun(run_dir, _schedule_file(schedule, rename), name, seeds, manner.output())
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -341,10 +376,27 @@ def with_dotted_options(tokens: Sequence[str]) -> list[str]:
 
 
 def _overrides(settings: Sequence[str]) -> dict[str, str]:
-    pairs = [setting.partition("=") for setting in settings]
+    return _pairs(settings, "--set", "KEY=VALUE", "--set tuner.population=8")
+
+
+@overload
+def _schedule_file(path: Path, rename: Sequence[str]) -> "ScheduleFile": ...
+@overload
+def _schedule_file(path: Path | None, rename: Sequence[str]) -> "ScheduleFile | None": ...
+def _schedule_file(path: Path | None, rename: Sequence[str]) -> "ScheduleFile | None":
+    from cartwheel.schedule_files import ScheduleFile
+
+    names = _pairs(rename, "--rename", "THEIRS=OURS", "--rename lr=learning_rate")
+    if path is None and names:
+        raise UsageError("nothing to rename", "--rename", "give --schedule FILE")
+    return None if path is None else ScheduleFile(path, names)
+
+
+def _pairs(texts: Sequence[str], option: str, form: str, example: str) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
     for key, equals, _ in pairs:
         if not key or not equals:
-            raise UsageError(f"not KEY=VALUE: {key!r}", "--set", "give for example --set tuner.population=8")
+            raise UsageError(f"not {form}: {key!r}", option, f"give for example {example}")
     return {key: value for key, _, value in pairs}
 
 

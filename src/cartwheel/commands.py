@@ -4,11 +4,12 @@ import contextlib
 import errno
 import json
 import math
+import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from cartwheel.analysis.load import load_tables
 from cartwheel.analysis.tables import counts, trial_noun
@@ -16,11 +17,11 @@ from cartwheel.backend import Backend, InlineBackend
 from cartwheel.errors import AllTrialsFailed, ConfigError, ExitCode, StorageError, UsageError
 from cartwheel.playing import export_best, play_best, play_exported, play_simulator
 from cartwheel.records import Config, Episode
-from cartwheel.released_schedules import schedule_from_text
 from cartwheel.report.live import make_view
-from cartwheel.reruns import cut
 from cartwheel.results import Study
 from cartwheel.schedule import Piece, Schedule
+from cartwheel.schedule_files import ScheduleFile
+from cartwheel.scheduling import Wanted, make_schedule
 from cartwheel.spec import StudySpec, load_spec, parse_spec
 from cartwheel.stopping import StopSignal
 from cartwheel.store.owner import is_owned, read_owner
@@ -53,6 +54,11 @@ class Output:
             _print(json.dumps(about, default=str))
         elif not self.is_quiet:
             _print(text)
+
+    def note(self, text: str) -> None:
+        """For people, beside an output that programs read."""
+        if text and not self.is_quiet:
+            _print(text, stream=sys.stderr)
 
 
 def read_spec(study: Path | None, options: Mapping[str, Any], overrides: Mapping[str, str]) -> StudySpec:
@@ -112,7 +118,7 @@ def do_demo(spec: StudySpec, run_dir: Path, num_seeds: int, output: Output) -> E
 
 
 def do_train(
-    spec: StudySpec, config: Path | None, schedule: Path | None, run_dir: Path | None, output: Output
+    spec: StudySpec, config: Path | None, schedule: ScheduleFile | None, run_dir: Path | None, output: Output
 ) -> ExitCode:
     """Train one agent under given hyperparameters, by default the agent's own."""
     if config is not None and schedule is not None:
@@ -123,9 +129,11 @@ def do_train(
     return _conclude(result, "train", stop, output)
 
 
-def do_rerun(run_dir: Path, schedule: Path | None, name: str, num_seeds: int, output: Output) -> ExitCode:
+def do_rerun(run_dir: Path, schedule: ScheduleFile | None, name: str, num_seeds: int, output: Output) -> ExitCode:
     """Train anew on test seeds under a schedule, by default the study's best."""
-    followed = Study(run_dir).schedule() if schedule is None else read_schedule(schedule)
+    study = Study(run_dir)
+    length = study.tables.settings["num_episodes"]
+    followed = study.schedule() if schedule is None else schedule.read(open_end=length)
     total = num_seeds * (followed.num_episodes + 1)
     with StopSignal() as stop, _view("trial", total, output) as view:
         running = Running((view,), stop, None, output.backend)
@@ -182,23 +190,17 @@ def do_report(run_dir: Path, output: Output) -> ExitCode:
     return ExitCode.DONE
 
 
-def do_schedule(run_dir: Path, out: Path | None, output: Output) -> ExitCode:
-    """Print the schedule of the best agent, or write it into a file that ``train`` and ``rerun`` take."""
-    text = Study(run_dir).schedule().to_text()
+def do_schedule(source: ScheduleFile, wanted: Wanted, out: Path | None, output: Output) -> ExitCode:
+    """Print a schedule, or write it into a file that ``train`` and ``rerun`` take; say how near a simplified one is."""
+    made = make_schedule(source, wanted)
     if out is None:
-        _print(text, end="")
+        _print(made.text, end="" if made.text.endswith("\n") else "\n")
+        output.note(made.description)
     else:
-        write_text(out, text)
-        output.say(f"schedule: {out}; train under it with `cartwheel train --schedule {out}`", schedule=out)
+        write_text(out, made.text)
+        closing = f"schedule: {out}; train under it with `cartwheel train --schedule {out}`"
+        output.say("\n".join(filter(None, [made.description, closing])), schedule=out, **made.facts)
     return ExitCode.DONE
-
-
-def read_schedule(path: Path) -> Schedule:
-    """The schedule of a file of ours, or of one that came with the paper. Raises ConfigError."""
-    try:
-        return schedule_from_text(_text(path))
-    except ValueError as error:
-        raise ConfigError(str(error), str(path), "write one with `cartwheel schedule RUN_DIR --out FILE`") from error
 
 
 def read_config(path: Path) -> Config:
@@ -216,10 +218,10 @@ def read_config(path: Path) -> Config:
     return values
 
 
-def _print(text: str, end: str = "\n") -> None:
+def _print(text: str, end: str = "\n", stream: TextIO | None = None) -> None:
     """Print at once; nothing if nobody reads any more: the pipe's reader or the terminal has gone."""
     try:
-        print(text, end=end, flush=True)
+        print(text, end=end, file=stream, flush=True)
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO):
             raise StorageError(f"cannot print: {error.strerror}", "standard output") from error
@@ -233,13 +235,10 @@ def _text(path: Path) -> str:
         raise ConfigError(f"cannot read: {error.strerror}", str(path), "check the name") from error
 
 
-def _whole_schedule(spec: StudySpec, config: Path | None, schedule: Path | None) -> Schedule:
-    if schedule is None:
-        return Schedule((Piece(0, spec.num_episodes, {} if config is None else read_config(config)),))
-    try:
-        return cut(read_schedule(schedule), spec.num_episodes)
-    except ValueError as error:
-        raise ConfigError(str(error), str(schedule), "give fewer --episodes") from error
+def _whole_schedule(spec: StudySpec, config: Path | None, schedule: ScheduleFile | None) -> Schedule:
+    if schedule is not None:
+        return schedule.read(spec.num_episodes)
+    return Schedule((Piece(0, spec.num_episodes, {} if config is None else read_config(config)),))
 
 
 def _view(noun: str, total_episodes: int | None, output: Output) -> Any:

@@ -62,11 +62,6 @@ class ReleasedSchedule:
         return json.dumps([_theirs(config) for config in self.configs], allow_nan=False)
 
 
-def schedule_from_text(text: str) -> Schedule:
-    """The schedule in a file of our own format or of the released one. Raises ValueError with the cause."""
-    return ReleasedSchedule.from_text(text).schedule if text.lstrip().startswith("[") else Schedule.from_text(text)
-
-
 def _ours(entry: Config, episode: int) -> Config:
     for name in entry:
         if name not in NAMES:

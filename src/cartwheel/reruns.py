@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from cartwheel.records import Evaluation, Event, Issued, Segment, SegmentId
-from cartwheel.schedule import Piece, Schedule
+from cartwheel.schedule import Schedule
 from cartwheel.study import Purpose
 from cartwheel.tuners.history import History, require_planned
 
@@ -64,14 +64,6 @@ def rerun_purpose(family: str, seeds: Sequence[int], num_episodes: int) -> Purpo
         evaluation_seed=lambda evaluation: (f"{family}-evaluation", evaluation.seed),
         evaluations=evaluations,
     )
-
-
-def cut(schedule: Schedule, num_episodes: int) -> Schedule:
-    """The first ``num_episodes`` of a schedule. Raises ValueError if it has fewer."""
-    if num_episodes > schedule.num_episodes:
-        raise ValueError(f"the schedule covers {schedule.num_episodes} episodes, not {num_episodes}")
-    kept = (piece for piece in schedule.pieces if piece.start < num_episodes)
-    return Schedule(tuple(Piece(piece.start, min(piece.stop, num_episodes), piece.config) for piece in kept))
 
 
 def _trial(segment: SegmentId) -> int:

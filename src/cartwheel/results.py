@@ -7,6 +7,7 @@ from typing import Any
 
 from cartwheel.analysis import tables as analysis
 from cartwheel.analysis.load import read_tables
+from cartwheel.analysis.schedules import top_average
 from cartwheel.errors import AllTrialsFailed, UsageError
 from cartwheel.records import CheckpointId, Config, Segment, SegmentId
 from cartwheel.schedule import Schedule, lineage
@@ -66,6 +67,13 @@ class Study:
     def schedule(self, segment: SegmentId | None = None) -> Schedule:
         """The configs over episodes along a lineage, by default the best one's."""
         return Schedule.from_lineage(self.lineage(segment))
+
+    def average_schedule(self, num_top: int) -> Schedule:
+        """The mean config, in every episode, over the lineages of the best trials by score. Raises UsageError."""
+        try:
+            return top_average(self.tables, num_top)
+        except ValueError as error:
+            raise UsageError(str(error), str(self.run_dir), "ask for fewer") from error
 
     def to_frame(self) -> dict[str, list[Any]]:
         """One row per episode, as columns of equal length: ``pandas.DataFrame(study.to_frame())`` takes it.

@@ -60,6 +60,13 @@ class Schedule:
             raise ValueError(f"the schedule covers the episodes 0 to {self.num_episodes}, not {episode}")
         return next(piece.config for piece in self.pieces if episode <= piece.stop)
 
+    def first(self, num_episodes: int) -> "Schedule":
+        """The first ``num_episodes`` model-driven episodes of it. Raises ValueError if it has fewer."""
+        if num_episodes > self.num_episodes:
+            raise ValueError(f"the schedule covers {self.num_episodes} episodes, not {num_episodes}")
+        kept = (piece for piece in self.pieces if piece.start < num_episodes)
+        return Schedule(tuple(Piece(piece.start, min(piece.stop, num_episodes), piece.config) for piece in kept))
+
     @staticmethod
     def from_lineage(segments: Sequence[Segment]) -> "Schedule":
         """The schedule along a lineage, root first. Neighbours with equal configs become one piece."""
