@@ -13,7 +13,7 @@ from cartwheel.records import Issued, Report, Reported, Segment, Sources
 from cartwheel.space import Space
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.pbt import Pbt
-from cartwheel.tuners.pbt_settings import AISTATS2021, RAY, PbtSettings
+from cartwheel.tuners.pbt_settings import AISTATS2021, RAY
 from cartwheel.tuners.registry import make_tuner
 from synthetic import MIXED, PLAIN, Loop, SyntheticAgent, constant, failed, issued, reports, tell_all
 
@@ -278,7 +278,7 @@ def test_a_thousand_members_cost_milliseconds(lanes: int) -> None:
     """Ask and tell of a whole generation, in processor time, the best of three: machines are slow at times."""
     seconds = []
     for _ in range(3):
-        tuner = Pbt(MIXED, 1, 10, PbtSettings(population=1000))
+        tuner = pbt(population=1000)
         first = tuner.ask(1000)
         ended = {s.id: constant(s, float(s.trial)) for s in first}
         start = time.process_time()

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from cartwheel.records import Episode, Issued, Report, Reported, Segment, Sources
-from cartwheel.tuners.backtracking import Margin, spread_of
+from cartwheel.tuners.archive import Archive
+from cartwheel.tuners.backtracking import Backtracking, Margin, spread_of
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.pbt import Pbt
 from cartwheel.tuners.pbt_bt import AISTATS2021, PbtBtSettings
 from cartwheel.tuners.registry import make_tuner
+from cartwheel.tuners.tabu import Tabu
 from synthetic import MIXED, PLAIN, Loop, SyntheticAgent, digest, failed, issued, tell_all
 
 
@@ -193,18 +195,17 @@ def test_a_thousand_members_cost_milliseconds(lanes: int) -> None:
     assert min(seconds) < 0.05
 
 
-def due(num_generations: int, **chosen: Any) -> list[int]:
+def due(num_generations: int, every_segments: int = 0) -> list[int]:
     """After how many segments per member the tests are."""
-    tuner = pbt_bt(num_episodes=2 * num_generations, **chosen)
-    assert isinstance(tuner, Pbt)
-    assert tuner._backtracking is not None
-    return [n for n in range(1, num_generations) if tuner._backtracking.is_due(n)]
+    tabu = Tabu(PLAIN, PbtBtSettings().explorer)
+    backtracking = Backtracking(Archive(2), tabu, Margin(3.0, "spread"), every_segments, True)
+    return [n for n in range(1, num_generations) if backtracking.is_due(n)]
 
 
 def test_tests_are_due() -> None:
     assert due(30) == [2, 4, 6, 8, 10, 12, 14, 16, 19, 22, 26]
     assert due(30)[:4] == due(10)
-    assert due(20, backtrack_every_segments=6) == [6, 12, 18]
+    assert due(20, every_segments=6) == [6, 12, 18]
 
 
 def test_a_study_too_short_for_a_test_says_so() -> None:
@@ -241,6 +242,6 @@ def test_values_stay_in_the_space_and_the_state_tells_the_archive() -> None:
     run = Loop(tuner, SyntheticAgent(MIXED, 1, noise=10.0)).run()
     for segment in issued(run.log).values():
         MIXED.check(segment.config)
-    state = tuner.state()["backtracking"]
+    state = tuner.state()["evolution"]
     assert state["archive"]
     assert state["tabu"]

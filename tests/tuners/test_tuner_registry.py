@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from cartwheel.tuners.pbt_settings import AISTATS2021, PbtSettings
-from cartwheel.tuners.registry import TUNERS, make_tuner, tuner_settings
+from cartwheel.tuners.registry import TUNERS, make_tuner, noun_of_trial, tuner_settings
 from synthetic import PLAIN, SHAPED
 
 
@@ -68,3 +68,8 @@ def test_whole_numbers_are_real_numbers_too() -> None:
 def test_every_preset_and_the_defaults_are_valid(name: str) -> None:
     for preset in ({}, *({"preset": preset} for preset in TUNERS[name].presets)):
         assert isinstance(tuner_settings(name, preset), TUNERS[name].settings)
+
+
+def test_trials_of_a_population_are_called_members() -> None:
+    for name, entry in TUNERS.items():
+        assert noun_of_trial(name) == ("member" if issubclass(entry.settings, PbtSettings) else "trial")

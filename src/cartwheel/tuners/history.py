@@ -26,11 +26,15 @@ from cartwheel.records import (
 
 @dataclass(slots=True)
 class Entry:
-    """One issued segment. ``tail``: the last model-driven returns of its lineage, at most as many as a score needs."""
+    """One issued segment. ``tail``: the last model-driven returns of its lineage, at most as many as a score needs.
+
+    ``score``: -inf unless it is done and these are finite.
+    """
 
     segment: Segment
     status: Status | Literal["running"] = "running"
     tail: tuple[float, ...] = ()
+    score: float = -math.inf
 
 
 class History:
@@ -63,8 +67,7 @@ class History:
 
     def score(self, segment: SegmentId) -> float:
         """The score at the end of an issued segment; -inf unless it is done and its last returns are finite."""
-        entry = self._entries[segment]
-        return score(entry.tail) if entry.status == "done" else -math.inf
+        return self._entries[segment].score
 
     def ranking(self, is_longest_first: bool = False) -> list[SegmentId]:
         """The newest segment with a checkpoint of every trial that has one, best score first, then older trial.
@@ -128,6 +131,7 @@ class History:
         before = self._entries[segment.parent].tail if segment.parent is not None else ()
         returns = tuple(episode.return_ for episode in report.episodes if not episode.is_random)
         entry.status, entry.tail = report.status, (before + returns)[-SCORE_WINDOW_EPISODES:]
+        entry.score = score(entry.tail) if report.status == "done" else -math.inf
         self._num_reported += 1
 
     def _running(self, segment: SegmentId, verb: str) -> Entry:

@@ -16,13 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cartwheel.records import Segment, Sources
 from cartwheel.space import Space
 from cartwheel.tuners.archive import Archive
 from cartwheel.tuners.backtracking import Backtracking, Margin, MarginUnit
 from cartwheel.tuners.base import Tuner
-from cartwheel.tuners.pbt import Pbt
+from cartwheel.tuners.pbt import Generation, Pbt
 from cartwheel.tuners.pbt_settings import AISTATS2021 as PBT_AISTATS2021
 from cartwheel.tuners.pbt_settings import PbtSettings
+from cartwheel.tuners.population import Population, Step
 from cartwheel.tuners.tabu import Tabu
 
 
@@ -70,6 +72,40 @@ AISTATS2021: Mapping[str, Any] = {
 """Zhang et al. 2021, as in the text; the released script has an archive fraction of 0.2 and a test every 6 segments."""
 
 
+class Returning:
+    """The worst copy the best; in some generations, who has fallen behind returns to an archived checkpoint instead."""
+
+    def __init__(self, settings: PbtBtSettings, backtracking: Backtracking) -> None:
+        self._interval_episodes, self._backtracking = settings.interval_episodes, backtracking
+
+    def decide(self, population: Population, members: list[Segment]) -> Generation:
+        self._backtracking.learn(population.history, members)
+        if not self._backtracking.is_due(members[0].index + 1):
+            changes = population.copies(members, members)
+        else:
+            # who has nothing sound is replaced all the same, should nothing be archived for its age
+            unsound = [own for own in members if not population.is_sound(own)]
+            changes = population.copies(unsound, members) | self._returns(population, members)
+        return Generation(
+            [changes.get(own.trial) or population.own_step(own) for own in members], self._interval_episodes
+        )
+
+    def state(self) -> dict[str, Any]:
+        return self._backtracking.state()
+
+    def _returns(self, population: Population, members: list[Segment]) -> dict[int, Step]:
+        steps = {}
+        returning = self._backtracking.returning(population.history, members)
+        for own in members:
+            if records := returning.get(own.trial):
+                rng = population.rng("backtrack", own)
+                source = records[rng.integers(len(records))].segment
+                if (entry := population.history.find(source)) is not None:
+                    config = self._backtracking.explore(source, entry.segment.config, rng)
+                    steps[own.trial] = Step(config, entry.segment.stop, Sources.whole(source), "backtrack")
+        return steps
+
+
 def pbt_bt(space: Space, seed: int, num_episodes: int, settings: PbtBtSettings) -> Tuner:
     """PBT with an archive."""
     backtracking = Backtracking(
@@ -79,4 +115,11 @@ def pbt_bt(space: Space, seed: int, num_episodes: int, settings: PbtBtSettings) 
         settings.backtrack_every_segments,
         settings.is_age_compared,
     )
-    return Pbt(space, seed, num_episodes, settings, backtracking)
+    num_segments = 1 + max(0, -(-(num_episodes - settings.first_interval_episodes) // settings.interval_episodes))
+    warnings = []
+    if not any(map(backtracking.is_due, range(1, num_segments))):
+        warnings.append(
+            f"no member can go back: with {num_episodes} episodes the number of segments per member is "
+            f"{num_segments}, and the first test comes later"
+        )
+    return Pbt(space, seed, num_episodes, settings, Returning(settings, backtracking), warnings)

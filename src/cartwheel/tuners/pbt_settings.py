@@ -1,14 +1,15 @@
 """The settings of Population Based Training, and those of the papers and of Ray Tune by name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
 
 from cartwheel.records import SegmentId, Sources
 from cartwheel.tuners.exploit import Truncation
 from cartwheel.tuners.explore import Explore, Move, Redraw
 
 Part: TypeAlias = Literal["weights", "optimizer", "normaliser", "replay"]
+"""In the order of ``Sources``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,7 @@ class PbtSettings:
 
     def sources(self, winner: SegmentId, own: SegmentId) -> Sources:
         """Where the parts of a copy come from."""
-        parts = [field.name for field in fields(Sources)]
-        return Sources(**{part: winner if part in self.copy else own for part in parts})
+        return Sources(*(winner if part in self.copy else own for part in get_args(Part)))
 
 
 AISTATS2021: Mapping[str, Any] = {
@@ -109,3 +109,6 @@ JADERBERG: Mapping[str, Any] = {
 What differs: generations are synchronous; a copy is taken of the best strictly better ones only; values stay in their
 ranges. The paper's populations are 10 to 80, so give one: the default of 8 is ours.
 """
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {"aistats2021": AISTATS2021, "ray": RAY, "jaderberg": JADERBERG}
+"""By name, for the synchronous and the asynchronous form alike."""

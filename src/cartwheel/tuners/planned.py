@@ -45,10 +45,14 @@ class PlannedTuner(ABC):
 
     def tell(self, event: Event) -> None:
         if isinstance(event, Issued) and self._history.find(event.segment.id) is None:
-            require_planned(event.segment, self._next(event.segment.trial))
-            self._space.check(event.segment.config)
+            self._admit(event.segment)
         self._history.tell(event)
         self._heed(event)
+
+    def _admit(self, segment: Segment) -> None:
+        """Raises ValueError unless this tuner asks for it."""
+        require_planned(segment, self._next(segment.trial))
+        self._space.check(segment.config)
 
     @property
     def is_done(self) -> bool:

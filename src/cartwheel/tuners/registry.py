@@ -3,11 +3,22 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cartwheel.errors import did_you_mean
 from cartwheel.space import Space
-from cartwheel.tuners import asha, fixed, hyperband, pbt, pbt_bt, pbt_settings, random_search, successive_halving
+from cartwheel.tuners import (
+    asha,
+    fixed,
+    hyperband,
+    pbt,
+    pbt_asynchronous,
+    pbt_bt,
+    pbt_settings,
+    random_search,
+    successive_halving,
+)
 from cartwheel.tuners.base import Tuner
 
 
@@ -30,6 +41,8 @@ class TunerEntry:
     has_population: bool = False
 
 
+_population = partial(TunerEntry, is_dynamic=True, has_population=True)
+
 TUNERS: Mapping[str, TunerEntry] = {
     "random-search": TunerEntry(random_search.RandomSearchSettings, random_search.random_search),
     "successive-halving": TunerEntry(
@@ -39,25 +52,14 @@ TUNERS: Mapping[str, TunerEntry] = {
         hyperband.HyperbandSettings, hyperband.hyperband, {"aistats2021": hyperband.AISTATS2021}, stops_early=True
     ),
     "asha": TunerEntry(asha.AshaSettings, asha.Asha, is_synchronous=False, stops_early=True),
-    "pbt": TunerEntry(
-        pbt_settings.PbtSettings,
-        pbt.Pbt,
-        {"aistats2021": pbt_settings.AISTATS2021, "ray": pbt_settings.RAY, "jaderberg": pbt_settings.JADERBERG},
-        is_dynamic=True,
-        has_population=True,
+    "pbt": _population(pbt_settings.PbtSettings, pbt.pbt, pbt_settings.PRESETS),
+    "pbt-asynchronous": _population(
+        pbt_settings.PbtSettings, pbt_asynchronous.AsynchronousPbt, pbt_settings.PRESETS, is_synchronous=False
     ),
-    "pbt-bt": TunerEntry(
-        pbt_bt.PbtBtSettings,
-        pbt_bt.pbt_bt,
-        {"aistats2021": pbt_bt.AISTATS2021},
-        is_dynamic=True,
-        has_population=True,
-    ),
+    "pbt-bt": _population(pbt_bt.PbtBtSettings, pbt_bt.pbt_bt, {"aistats2021": pbt_bt.AISTATS2021}),
     "fixed": TunerEntry(fixed.FixedSettings, fixed.fixed, is_seeded=False),
     "fixed-schedule": TunerEntry(fixed.FixedScheduleSettings, fixed.fixed_schedule, is_seeded=False),
-    "selection-only": TunerEntry(
-        pbt_settings.PbtSettings, pbt.Pbt, fixed={"explore": "none"}, is_dynamic=True, has_population=True
-    ),
+    "selection-only": _population(pbt_settings.PbtSettings, pbt.pbt, fixed={"explore": "none"}),
 }
 
 
