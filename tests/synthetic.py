@@ -6,10 +6,12 @@ function of (world seed, config, episode, skill before), so results depend on no
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import pytest
 
 from cartwheel.records import (
     CheckpointId,
@@ -26,6 +28,8 @@ from cartwheel.records import (
 from cartwheel.seeds import numpy_rng
 from cartwheel.space import Float, Int, Space
 from cartwheel.tuners.base import Tuner
+from cartwheel.tuners.optuna_samplers import MissingPackage
+from cartwheel.tuners.registry import make_tuner
 
 LENGTH = 100
 MIXED = Space.from_dict(
@@ -100,6 +104,14 @@ def constant(segment: Segment, return_: float) -> Report:
 
 def failed(segment: Segment) -> Report:
     return Report(segment.id, "failed", (), None, reason="as asked")
+
+
+def make_or_skip(name: str, chosen: Mapping[str, Any], space: Space, seed: int, num_episodes: int) -> Tuner:
+    """As ``make_tuner``; skips the test if what the tuner needs is not installed."""
+    try:
+        return make_tuner(name, chosen, space, seed, num_episodes)
+    except MissingPackage as missing:
+        pytest.skip(str(missing))
 
 
 def tell_all(tuner: Tuner, events: Iterable[Event]) -> None:

@@ -25,6 +25,8 @@ SMALL: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", TUNERS)
 def test_a_study_is_stopped_resumed_ranked_and_drawn(name: str, tmp_path: Path) -> None:
+    if name == "gp":
+        pytest.importorskip("torch")
     spec = small_spec(num_episodes=6, tuner={"name": name, **SMALL.get(name, {})})
     checks = itertools.count()
     stopped = tune(spec, tmp_path, Running(backend=SyntheticBackend(), should_stop=lambda: next(checks) > 6))

@@ -23,8 +23,8 @@ from cartwheel.records import (
 )
 from cartwheel.schedule import Schedule, lineage
 from cartwheel.tuners.base import Tuner
-from cartwheel.tuners.registry import TUNERS, make_tuner
-from synthetic import MIXED, Loop, SyntheticAgent, issued, reports, tell_all
+from cartwheel.tuners.registry import TUNERS
+from synthetic import MIXED, Loop, SyntheticAgent, issued, make_or_skip, reports, tell_all
 
 CASES = [(name, {}) for name in TUNERS] + [
     (name, {"preset": preset}) for name, entry in TUNERS.items() for preset in entry.presets
@@ -41,7 +41,7 @@ few = settings(max_examples=12, deadline=None)
 
 
 def make(name: str, chosen: dict[str, Any], num_episodes: int, seed: int = 7) -> Tuner:
-    return make_tuner(name, chosen, MIXED, seed, num_episodes)
+    return make_or_skip(name, chosen, MIXED, seed, num_episodes)
 
 
 def loop(tuner: Tuner, seed: int, **kwargs: Any) -> Loop:

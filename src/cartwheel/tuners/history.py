@@ -36,6 +36,10 @@ class Entry:
     tail: tuple[float, ...] = ()
     score: float = -math.inf
 
+    def goes_on(self, stop: int) -> bool:
+        """Whether it ended well, and before ``stop`` model-driven episodes."""
+        return self.status == "done" and self.segment.stop < stop
+
 
 class History:
     """Segments issued and not voided. A voided one is forgotten: it may be issued again under the same id."""

@@ -14,7 +14,7 @@ from cartwheel.records import Config, Event, Issued, Segment, SegmentId, Sources
 from cartwheel.space import Space
 from cartwheel.tuners.base import settings_state
 from cartwheel.tuners.draws import first_config
-from cartwheel.tuners.history import Entry, History, require_planned
+from cartwheel.tuners.history import History, require_planned
 
 Course: TypeAlias = Callable[[int, Segment | None], tuple[Config, int]]
 """(trial, its last segment or None) -> what it runs next: config and where that segment stops."""
@@ -91,7 +91,9 @@ class IndependentTrials(PlannedTuner):
 
     def _next(self, trial: int) -> Segment | None:
         newest = self._history.newest(trial)
-        if not 0 <= trial < self._settings.num_trials or (newest is not None and not self._goes_on(newest)):
+        if not 0 <= trial < self._settings.num_trials or (
+            newest is not None and not newest.goes_on(self._num_episodes)
+        ):
             return None
         last = None if newest is None else newest.segment
         config, stop = self._course(trial, last)
@@ -103,9 +105,6 @@ class IndependentTrials(PlannedTuner):
 
     def _heed(self, event: Event) -> None:
         """The history is all there is to know."""
-
-    def _goes_on(self, entry: Entry) -> bool:
-        return entry.status == "done" and entry.segment.stop < self._num_episodes
 
 
 def first(trial: int, config: Config, stop: int) -> Segment:

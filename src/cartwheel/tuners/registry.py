@@ -12,6 +12,7 @@ from cartwheel.tuners import (
     asha,
     fixed,
     hyperband,
+    model_based,
     pbt,
     pbt_asynchronous,
     pbt_bt,
@@ -51,6 +52,9 @@ TUNERS: Mapping[str, TunerEntry] = {
     "hyperband": TunerEntry(
         hyperband.HyperbandSettings, hyperband.hyperband, {"aistats2021": hyperband.AISTATS2021}, stops_early=True
     ),
+    "tpe": TunerEntry(model_based.ModelBasedSettings, model_based.tpe),
+    "gp": TunerEntry(model_based.ModelBasedSettings, model_based.gp),
+    "cma-es": TunerEntry(model_based.CmaEsSettings, model_based.cma_es),
     "asha": TunerEntry(asha.AshaSettings, asha.Asha, is_synchronous=False, stops_early=True),
     "pbt": _population(pbt_settings.PbtSettings, pbt.pbt, pbt_settings.PRESETS),
     "pbt-asynchronous": _population(

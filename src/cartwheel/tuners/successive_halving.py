@@ -168,7 +168,7 @@ class Halving(PlannedTuner):
         if newest is None:
             return first(trial, self._first_config(bracket, trial), budget)
         last = newest.segment
-        return continued(last, last.config, budget) if newest.status == "done" and last.stop < budget else None
+        return continued(last, last.config, budget) if newest.goes_on(budget) else None
 
     def _waiting(self) -> Iterable[Segment]:
         return (segment for trial in self._in_order() if (segment := self._next(trial)) is not None)
