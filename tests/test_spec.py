@@ -111,7 +111,7 @@ def test_an_unknown_key_is_refused_with_the_closest_match() -> None:
         ({"seed": "1"}, ["integer", "got '1'", "seed"]),
         ({"num_episodes": True}, ["integer", "num_episodes"]),
         ({"engine": {"lanes": 1000}}, ["got 1000", "engine.lanes"]),
-        ({"agent": {"alpha": [1]}}, ["number, a string", "agent.alpha"]),
+        ({"agent": {"alpha": ["1"]}}, ["list of numbers", "agent.alpha"]),
         ({"agent": {"alpha": float("nan")}}, ["finite", "agent.alpha"]),
         ({"space": {"tune": "all"}}, ["'model', 'planner' or 'joint'", "space.tune"]),
         ({"space": {"name": "small", "parameters": {"x": {}}}}, ["not both", "space"]),

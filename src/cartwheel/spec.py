@@ -42,7 +42,7 @@ MAX_FILE_BYTES = 2**20
 EXTENDABLE = frozenset({"num_episodes"})
 """What may grow when a study goes on; everything else must stay as it was."""
 
-Setting: TypeAlias = bool | int | float | str
+Setting: TypeAlias = bool | int | float | str | list[int | float]
 
 
 class _Table(BaseModel):
@@ -191,7 +191,7 @@ def _explain(error: ValidationError) -> tuple[str, str]:
     if first["type"] == "missing":
         return f"{path[-1]} is missing", ".".join(path)
     if path[0] == "agent" and len(path) > 1:
-        return "must be a finite number, a string, true or false", ".".join(path[:2])
+        return "must be a finite number, a string, true or false, or a list of numbers", ".".join(path[:2])
     got = first["input"]
     is_plain = isinstance(got, bool | int | float | str)
     return first["msg"].removeprefix("Value error, ") + (f", got {got!r}" if is_plain else ""), ".".join(path)

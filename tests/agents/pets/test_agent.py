@@ -10,10 +10,11 @@ from scipy.stats import norm
 
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.buffer import Transitions
-from cartwheel.agents.pets.hypers import PetsShape
+from cartwheel.agents.pets.hypers import PetsShape, hypers_from_configs
 from cartwheel.agents.pets.model import predict
+from cartwheel.agents.pets.planner import plan_bounds
 from cartwheel.envs.tasks import LINE
-from hand_made import POSITION
+from hand_made import POSITION, with_shape
 
 LOW, HIGH = (-1.0, 2.0), (3.0, 2.5)
 TASK = dataclasses.replace(POSITION, action_low=LOW, action_high=HIGH)
@@ -25,6 +26,25 @@ def test_plans_reach_exactly_from_bound_to_bound(plan: float, expected: tuple[fl
     assert pets.to_env_units(TASK, jnp.full(2, plan, jnp.float32)).tolist() == list(expected)
     many = pets.to_env_units(TASK, jnp.full((3, 4, 2), plan, jnp.float32))
     assert np.array_equal(many, np.broadcast_to(np.asarray(expected, np.float32), (3, 4, 2)))
+
+
+def test_only_the_best_networks_plan() -> None:
+    """Networks behind the best ones may predict what they like: the action is the same; a best one decides it."""
+    shape = with_shape(num_best_networks=1, num_particles=2)
+    hypers = hypers_from_configs([{"plan_horizon": 3, "num_iterations": 2, "num_samples": 8}], shape.planner)
+    bounds = jax.tree.map(jnp.asarray, plan_bounds(hypers.planner, shape))
+    one = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), hypers)
+    state, memory = pets.init(POSITION, shape, jax.random.key(1)), pets.begin_episode(POSITION, shape)
+    key, obs, no = jax.random.key(2), jnp.zeros(1, jnp.float32), jnp.zeros((), bool)
+
+    @jax.jit
+    def action(worst: int) -> jax.Array:
+        weights = jax.tree.map(lambda leaf: leaf.at[worst].set(jnp.nan), state.weights.weights)
+        sick = dataclasses.replace(state, weights=dataclasses.replace(state.weights, weights=weights))
+        return pets.act(POSITION, shape, sick, memory, one, bounds, obs, no, key)[0]
+
+    assert float(action(1)[0]) != 0.0
+    assert float(action(0)[0]) == 0.0  # no plan is any good, so the mean stays where it began
 
 
 def test_unseen_nll_is_that_of_the_model_before_the_fit() -> None:

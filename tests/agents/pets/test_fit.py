@@ -1,5 +1,6 @@
 """Fitting: resamples, shuffles, masked loops, against a plain loop over batches; and the buffer it reads."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -14,8 +15,10 @@ from cartwheel.agents.pets import buffer as buffers
 from cartwheel.agents.pets import fit as fitting
 from cartwheel.agents.pets.buffer import Buffer, Transitions
 from cartwheel.agents.pets.fit import FitBounds, bootstrap, fit_bounds, shuffle
+from cartwheel.agents.pets.holdout import is_held_out
 from cartwheel.agents.pets.hypers import ModelHypers, PetsShape
-from cartwheel.agents.pets.model import Ensemble, fit_loss, init_ensemble
+from cartwheel.agents.pets.model import Ensemble, fit_loss, init_ensemble, row_losses
+from cartwheel.agents.pets.optimizers import init_optimizer
 from hand_made import POSITION, TINY, with_shape
 
 FALSE_ALARM = 1e-6
@@ -37,7 +40,7 @@ def model_hypers(learning_rate: float = 3e-3, weight_decay: float = 1e-2, num_ep
 
 def start(shape: PetsShape) -> tuple[Ensemble, Any]:
     ensemble = init_ensemble(random.key(1), 2, 1, shape)
-    return ensemble, fitting.init_optimizer(ensemble)
+    return ensemble, init_optimizer(shape.optimizer, ensemble)
 
 
 @functools.cache
@@ -102,7 +105,7 @@ def test_neighbours_and_unwritten_rows_change_nothing() -> None:
     own = run(made_up_buffer(18, behind=0.0), hypers, fit_bounds(3, 18, TINY))
     beside = run(made_up_buffer(18, behind=np.nan), hypers, fit_bounds(9, CAPACITY, TINY))
     for a, b in zip(jax.tree.leaves(own), jax.tree.leaves(beside), strict=True):
-        assert np.array_equal(a, b)
+        assert a.tobytes() == b.tobytes()
 
 
 def test_fits_continue_where_the_last_one_ended() -> None:
@@ -125,6 +128,83 @@ def test_batch_size_is_no_dead_knob() -> None:
     buffer, hypers, other = made_up_buffer(18), model_hypers(), with_shape(batch_size=8)
     one, two = run(buffer, hypers, fit_bounds(3, 18, TINY)), run(buffer, hypers, fit_bounds(3, 18, other), other)
     assert not np.array_equal(one.ensemble.weights[0], two.ensemble.weights[0])
+
+
+WATCHED = with_shape(holdout_ratio=0.25, patience=3)
+HELD_OUT = is_held_out(CAPACITY, 0.25)
+
+
+def spoiled(buffer: Buffer, by: float) -> Buffer:
+    """The same buffer, its held-out rows leading elsewhere."""
+    off = jnp.where(jnp.asarray(HELD_OUT)[:, None], buffer.rows.next_obs + by, buffer.rows.next_obs)
+    return dataclasses.replace(buffer, rows=dataclasses.replace(buffer.rows, next_obs=off))
+
+
+def held_out_losses(ensemble: Ensemble, buffer: Buffer) -> np.ndarray:
+    """Each network's mean loss over the held-out rows, in the units of the training rows."""
+    obs, action, next_obs = (np.asarray(rows) for rows in jax.tree.leaves(buffer.rows))
+    inputs = np.concatenate([obs, action], axis=1)
+    inputs = (inputs - inputs[~HELD_OUT].mean(axis=0)) / inputs[~HELD_OUT].std(axis=0)
+    rows = np.stack([inputs[HELD_OUT]] * 2), np.stack([(next_obs - obs)[HELD_OUT]] * 2)
+    return np.asarray(row_losses(jax.tree.map(jnp.asarray, ensemble), *map(jnp.asarray, rows))).mean(axis=1)
+
+
+def test_held_out_rows_are_never_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every epoch counts as better, other held-out rows give the same weights and units, bit for bit."""
+    monkeypatch.setattr(fitting, "MIN_IMPROVEMENT", -np.inf)
+    shape = with_shape(holdout_ratio=0.25, patience=4)  # a shape of its own: the program is remembered by shape
+    buffer, bounds = made_up_buffer(CAPACITY), fit_bounds(5, CAPACITY, shape)
+    one, two = (run(spoiled(buffer, by), model_hypers(num_epochs=5), bounds, shape) for by in (0.0, 50.0))
+    for part in ("ensemble", "optimizer", "normaliser", "loss"):
+        for a, b in zip(jax.tree.leaves(getattr(one, part)), jax.tree.leaves(getattr(two, part)), strict=True):
+            assert a.tobytes() == b.tobytes()
+    assert one.holdout_loss < two.holdout_loss
+    assert one.num_epochs == 5
+
+
+def test_a_fit_ends_when_nothing_gets_better() -> None:
+    """Without a step there is nothing to gain: it ends after ``patience`` epochs, with the weights it began with."""
+    buffer, bounds = made_up_buffer(CAPACITY), fit_bounds(20, CAPACITY, WATCHED)
+    fitted = run(buffer, model_hypers(learning_rate=0.0, num_epochs=20), bounds, WATCHED)
+    assert fitted.num_epochs == WATCHED.patience
+    for a, b in zip(jax.tree.leaves(fitted.ensemble), jax.tree.leaves(start(WATCHED)[0]), strict=True):
+        assert np.array_equal(a, b)
+    assert float(fitted.holdout_loss) == pytest.approx(held_out_losses(fitted.ensemble, buffer).mean(), rel=1e-5)
+
+
+def test_the_best_weights_are_kept() -> None:
+    """A step far too long makes everything worse: the weights from before it come back; a good one is kept."""
+    buffer, bounds = made_up_buffer(CAPACITY), fit_bounds(20, CAPACITY, WATCHED)
+    before = held_out_losses(start(WATCHED)[0], buffer).mean()
+    for rate, is_good in ((1.0, False), (1e-2, True)):
+        fitted = run(buffer, model_hypers(rate, 0.0, 20), bounds, WATCHED)
+        after = held_out_losses(fitted.ensemble, buffer).mean()
+        assert float(fitted.holdout_loss) == pytest.approx(after, rel=1e-4)
+        assert (after < before) == is_good
+
+
+def test_nobody_is_watched_before_a_row_is_held_out() -> None:
+    """With no held-out row yet, all epochs are run and the last weights kept."""
+    num_rows = int(np.flatnonzero(HELD_OUT)[0])
+    fitted = run(made_up_buffer(num_rows), model_hypers(num_epochs=7), fit_bounds(7, num_rows, WATCHED), WATCHED)
+    assert fitted.num_epochs == 7
+    assert np.isnan(fitted.holdout_loss)
+    assert not np.array_equal(fitted.ensemble.weights[0], start(WATCHED)[0].weights[0])
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.25])
+def test_the_best_networks_come_first(ratio: float) -> None:
+    """The same fit, its networks and their share of the optimiser's memory ordered by the loss they are judged by."""
+    buffer = made_up_buffer(CAPACITY)
+    plain, ranked = (with_shape(holdout_ratio=ratio, num_best_networks=best) for best in (None, 1))
+    one, two = (run(buffer, model_hypers(), fit_bounds(3, CAPACITY, shape), shape) for shape in (plain, ranked))
+    losses = held_out_losses(one.ensemble, buffer) if ratio else None
+    order = [0, 1] if np.array_equal(one.ensemble.weights[0], two.ensemble.weights[0]) else [1, 0]
+    assert losses is None or list(np.argsort(losses)) == order
+    for a, b in ((one.ensemble, two.ensemble), (one.optimizer.mu, two.optimizer.mu)):
+        for x, y in zip((*a.weights, *a.biases), (*b.weights, *b.biases), strict=True):
+            assert np.array_equal(x[order], y)
+        assert np.array_equal(a.max_logvar, b.max_logvar)
 
 
 _bootstrap, _shuffle = jax.jit(bootstrap, static_argnums=(1, 2)), jax.jit(shuffle)

@@ -66,9 +66,33 @@ def test_icem_samples_shrink_to_twice_the_elites() -> None:
 
 def test_particles_must_be_shared_out_evenly() -> None:
     """Trajectory sampling needs a multiple of the networks; under e there is nothing to share."""
-    with pytest.raises(ValueError, match=r"agent\.num_particles: ts1 .* 7 must be a multiple of num_networks = 5"):
+    with pytest.raises(ValueError, match=r"agent\.num_particles: ts1 .* 7 must be a multiple of 5, the number of"):
         PetsShape(num_particles=7, propagation="ts1")
     assert PetsShape(num_particles=7, propagation="e").num_particles == 7
+    with pytest.raises(ValueError, match="5 must be a multiple of 2, the number of networks that plan"):
+        PetsShape(num_best_networks=2, holdout_ratio=0.1)
+
+
+@pytest.mark.parametrize(
+    ("networks", "particles"),
+    [
+        ({"num_networks": 1}, 5),
+        ({"num_networks": 2}, 6),
+        ({"num_networks": 3}, 6),
+        ({"num_networks": 7}, 7),
+        ({"num_networks": 7, "num_best_networks": 5}, 5),
+        ({}, 5),
+    ],
+)
+def test_particles_follow_the_networks(networks: dict[str, int], particles: int) -> None:
+    """Where nobody sets them, particles are as many as usual, rounded up to a multiple of the networks that plan."""
+    assert make_setup(LINE, networks, [], num_episodes=1).shape.num_particles == particles
+
+
+def test_shapes_hash_whatever_their_lists_came_from() -> None:
+    """A list of a file and a tuple are the same shape."""
+    shapes = {PetsShape(layer_decays=decays) for decays in ([1, 2.5, 3], (1, 2.5, 3))}  # type: ignore[arg-type]
+    assert len(shapes) == 1
 
 
 def test_a_setup_covers_every_reachable_config() -> None:
@@ -101,6 +125,17 @@ def test_a_config_beyond_the_program_is_refused(name: str) -> None:
         ({"width": 0}, r"agent\.width: must be a positive integer, got 0"),
         ({"num_layers": True}, r"agent\.num_layers: must be a positive integer, got True"),
         ({"max_samples": 7}, r"agent\.max_samples: unknown"),
+        ({"activation": "gelu"}, r"agent\.activation: must be one of swish, relu, tanh, sigmoid, got 'gelu'"),
+        ({"optimizer": "lion"}, r"agent\.optimizer: must be one of adam, adadelta, adagrad, sgd, rmsprop, got"),
+        ({"logvar_bounds": 3}, r"agent\.logvar_bounds: must be one of learned, fixed, got 3"),
+        ({"is_probabilistic": 1}, r"agent\.is_probabilistic: must be true or false, got 1"),
+        ({"layer_decays": 2.0}, r"agent\.layer_decays: must be a list of numbers, got 2\.0"),
+        ({"layer_decays": [1, 2]}, r"agent\.layer_decays: must be 3 numbers, none negative, one for every"),
+        ({"layer_decays": [1, 2, -1]}, r"agent\.layer_decays: must be 3 numbers, none negative"),
+        ({"holdout_ratio": "0.1"}, r"agent\.holdout_ratio: must be a number, got '0\.1'"),
+        ({"holdout_ratio": 0.9}, r"agent\.holdout_ratio: must be in \[0, 0\.5\], got 0\.9"),
+        ({"patience": 0}, r"agent\.patience: must be a positive integer, got 0"),
+        ({"num_best_networks": 6}, r"agent\.num_best_networks: must be in \[1, num_networks = 5\], got 6"),
         ({"learning_rate": 2.0}, r"agent\.learning_rate: must be a number in \[0, 1\], got 2\.0"),
     ],
 )

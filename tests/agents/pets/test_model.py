@@ -1,5 +1,8 @@
 """The ensemble: predictions, bounds, loss and normaliser against plain NumPy in float64."""
 
+import dataclasses
+from typing import Any, get_args
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 import scipy.stats
 
 from cartwheel.agents.pets import model
+from cartwheel.agents.pets.hypers import Activation
 from cartwheel.agents.pets.model import Ensemble, Gaussian, Normaliser
 from hand_made import with_shape
 
@@ -147,7 +151,7 @@ def test_negative_log_likelihood_is_scipys() -> None:
 
 
 def fitted(rows: np.ndarray, num_rows: int) -> Normaliser:
-    return jax.jit(model.fit_normaliser)(jnp.asarray(rows, jnp.float32), jnp.int32(num_rows))
+    return jax.jit(model.fit_normaliser)(jnp.asarray(rows, jnp.float32), jnp.arange(len(rows)) < num_rows)
 
 
 def test_normaliser_is_the_mean_and_spread_of_the_real_rows() -> None:
@@ -182,3 +186,73 @@ def test_fresh_normaliser_changes_nothing() -> None:
     """Before the first fit, inputs pass unchanged."""
     rows = jnp.asarray(RNG.normal(size=(4, NUM_INPUTS)), jnp.float32)
     assert np.array_equal(model.normalise(model.init_normaliser(NUM_INPUTS), rows), rows)
+
+
+FORMULAS = {
+    "swish": lambda z: z / (1.0 + np.exp(-z)),
+    "relu": lambda z: np.maximum(z, 0.0),
+    "tanh": np.tanh,
+    "sigmoid": lambda z: 1.0 / (1.0 + np.exp(-z)),
+}
+
+
+@pytest.mark.parametrize("activation", get_args(Activation))
+def test_every_activation_is_its_formula(activation: Activation) -> None:
+    """One network of one hidden layer, deterministic, written out; it has no spread."""
+    shape = with_shape(num_networks=1, num_particles=1, activation=activation, is_probabilistic=False)
+    ensemble = model.init_ensemble(jax.random.key(3), NUM_INPUTS, D, shape)
+    rows = RNG.normal(0.0, 3.0, (B, NUM_INPUTS)).astype(np.float32)
+    mean, logvar = model.predict(ensemble, jnp.asarray(rows)[None])
+    hidden = FORMULAS[activation](rows @ np.float64(ensemble.weights[0][0]))
+    np.testing.assert_allclose(mean[0], hidden @ np.float64(ensemble.weights[1][0]), rtol=1e-4, atol=1e-6)
+    assert np.array_equal(np.exp(logvar), np.zeros((1, B, D)))
+
+
+def loss_slope(ensemble: Ensemble, batch: tuple[np.ndarray, np.ndarray], *decays: Any) -> tuple[float, Ensemble]:
+    """The data part of the loss, and the gradient of the loss."""
+
+    def loss(ensemble: Ensemble) -> tuple[jax.Array, jax.Array]:
+        return model.fit_loss(ensemble, *map(jnp.asarray, batch), jnp.ones(B, jnp.float32), *decays)
+
+    slope, data_loss = jax.jit(jax.grad(loss, has_aux=True))(ensemble)
+    return float(data_loss), slope
+
+
+def test_deterministic_networks_minimise_the_squared_error(batch: tuple[np.ndarray, np.ndarray]) -> None:
+    """The loss is the mean squared error, and the bounds of a log-variance that there is not feel nothing."""
+    ensemble = model.init_ensemble(jax.random.key(3), NUM_INPUTS, D, with_shape(is_probabilistic=False))
+    loss, slope = loss_slope(ensemble, batch, jnp.float32(0.0))
+    errors = np.asarray(model.predict(ensemble, jnp.asarray(batch[0])).mean) - batch[1]
+    assert loss == pytest.approx(np.mean(errors**2), rel=1e-5)
+    assert not np.any(slope.max_logvar)
+    assert all(np.any(weight) for weight in slope.weights)
+
+
+def test_fixed_bounds_feel_nothing(batch: tuple[np.ndarray, np.ndarray]) -> None:
+    """Learned bounds have a slope; fixed ones have none, and the weights' slope is the same."""
+    learned = made_up_ensemble()
+    fixed = dataclasses.replace(learned, has_learned_bounds=False)
+    (_, free), (_, held) = (loss_slope(one, batch, jnp.float32(0.1)) for one in (learned, fixed))
+    assert np.all(free.max_logvar)
+    assert np.all(free.min_logvar)
+    assert not np.any(held.max_logvar)
+    assert not np.any(held.min_logvar)
+    for a, b in zip(free.weights, held.weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_every_layer_has_its_decay(batch: tuple[np.ndarray, np.ndarray]) -> None:
+    """The gradient of the decay is decay * factor * W, each layer with its own factor."""
+    ensemble, factors = made_up_ensemble(), (1.0, 0.0, 4.0)
+    (_, without), (_, decayed) = (loss_slope(ensemble, batch, jnp.float32(decay), factors) for decay in (0.0, 0.25))
+    for factor, weight, a, b in zip(factors, ensemble.weights, without.weights, decayed.weights, strict=True):
+        np.testing.assert_allclose(np.asarray(b) - np.asarray(a), 0.25 * factor * np.asarray(weight), atol=1e-5)
+
+
+def test_networks_are_chosen_with_all_their_layers() -> None:
+    """Networks in another order predict in that order."""
+    ensemble, rows = made_up_ensemble(), jnp.asarray(RNG.normal(size=(2, B, NUM_INPUTS)), jnp.float32)
+    turned = model.networks(ensemble, jnp.asarray([1, 0]))
+    for a, b in zip(model.predict(turned, rows[::-1]), model.predict(ensemble, rows), strict=True):
+        np.testing.assert_allclose(a[::-1], b, rtol=1e-6)
+    assert model.networks(ensemble, slice(1)).weights[0].shape[0] == 1

@@ -25,9 +25,11 @@ from cartwheel.agents.pets.model import (
     init_ensemble,
     init_normaliser,
     negative_log_likelihood,
+    networks,
     normalise,
     predict,
 )
+from cartwheel.agents.pets.optimizers import init_optimizer
 from cartwheel.agents.pets.planner import PlanBounds, PlanState
 from cartwheel.agents.pets.propagation import World, draw_luck, plan_returns
 from cartwheel.envs.tasks import Task
@@ -51,7 +53,7 @@ def init(task: Task, shape: PetsShape, key: PRNGKeyArray) -> PetsState:
     ensemble = init_ensemble(key, num_inputs, num_targets, shape)
     return PetsState(
         ensemble,
-        fitting.init_optimizer(ensemble),
+        init_optimizer(shape.optimizer, ensemble),
         init_normaliser(num_inputs),
         buffers.init_buffer(shape.capacity, task.obs_size, task.action_size),
     )
@@ -75,10 +77,10 @@ def act(
 ) -> tuple[Float[Array, " A"], PlanState]:
     """The action for ``obs``, in the environment's units: planned, or uniformly random where ``is_random``."""
     plan_key, random_key = random.split(key)
-    world = World(state.weights, state.normaliser)
+    world = World(networks(state.weights, slice(shape.num_planning_networks)), state.normaliser)
 
     def objective(key: PRNGKeyArray) -> Callable[[Array], Array]:
-        luck = draw_luck(shape, world.ensemble.max_logvar.shape[0], key)
+        luck = draw_luck(shape, world.ensemble.num_targets, key)
         return lambda plans: plan_returns(
             task, shape, world, obs, to_env_units(task, plans), hypers.planner.plan_horizon, bounds.horizon, luck
         )

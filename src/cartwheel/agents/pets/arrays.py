@@ -32,11 +32,14 @@ def to_arrays(state: PetsState) -> dict[str, NDArray[Any]]:
 def part_from_arrays(template: PetsState, part: str, arrays: Arrays) -> Any:
     """One part, from the arrays of a checkpoint.
 
-    Raises ValueError if an array is missing or has another shape or type than this agent's.
+    Raises ValueError if an array is missing, has another shape or type than this agent's, or is not one of them:
+    optimisers differ in what they remember, and one's memory is not another's.
     """
+    expected = set[str]()
 
     def leaf_from(path: Any, like: Any) -> NDArray[Any]:
         name = f"{part}/{jax.tree_util.keystr(path)}"
+        expected.add(name)
         found = arrays.get(name)
         if found is None or found.shape != like.shape or found.dtype != like.dtype:
             what = "is missing" if found is None else f"is {found.dtype}{list(found.shape)}"
@@ -45,7 +48,11 @@ def part_from_arrays(template: PetsState, part: str, arrays: Arrays) -> Any:
             )
         return found
 
-    return jax.tree_util.tree_map_with_path(leaf_from, getattr(template, part))
+    found = jax.tree_util.tree_map_with_path(leaf_from, getattr(template, part))
+    surplus = [name for name in arrays if name.startswith(f"{part}/") and name not in expected]
+    if surplus:
+        raise ValueError(f"the checkpoint does not fit the agent: {min(surplus)} is not one of its arrays")
+    return found
 
 
 def shard_to_arrays(episode: Transitions) -> dict[str, NDArray[Any]]:

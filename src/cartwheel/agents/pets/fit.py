@@ -1,12 +1,15 @@
 """Fitting the ensemble to the buffer after every episode (Chua et al. 2018, released code).
 
-Warm-started: weights and Adam state are kept. Each network trains on its own bootstrap resample of all rows, drawn
-anew at every fit and reshuffled at every epoch. The normaliser is refitted first. No holdout.
+Warm-started: weights and the optimiser's memory are kept. Each network trains on its own bootstrap resample of all
+training rows, drawn anew at every fit and reshuffled at every epoch. The normaliser is refitted first. Without a
+holdout, all rows are trained on for a given number of epochs. With one, the fit ends early when the held-out loss
+stops falling, at the weights for which it was lowest. If only the best networks are to plan, they come first.
 
-    E networks   N buffer capacity   B batch   I inputs   D target dimensions
+    E networks   N buffer capacity   M rows that may be trained on   B batch   I inputs   D target dimensions
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -17,9 +20,24 @@ from jax import Array, lax, random
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from cartwheel.agents.pets.buffer import Buffer
+from cartwheel.agents.pets.holdout import count_below, is_held_out, judging_rows, training_rows
 from cartwheel.agents.pets.hypers import HostArray, ModelHypers, PetsShape
-from cartwheel.agents.pets.model import Ensemble, Normaliser, fit_loss, fit_normaliser, normalise
+from cartwheel.agents.pets.model import (
+    Ensemble,
+    Normaliser,
+    fit_loss,
+    fit_normaliser,
+    networks,
+    normalise,
+    row_losses,
+)
+from cartwheel.agents.pets.optimizers import step
 from cartwheel.envs.tasks import Task
+
+MIN_IMPROVEMENT = 0.01
+"""A held-out loss is better if it is lower by this share of its size (mbrl-lib, Pineda et al. 2021)."""
+JUDGING_CHUNK = 256
+"""So many held-out rows are judged at a time."""
 
 
 class FitBounds(NamedTuple):
@@ -27,27 +45,39 @@ class FitBounds(NamedTuple):
 
     num_epochs: Int[Array, ""]
     num_batches: Int[Array, ""]
+    num_judging_chunks: Int[Array, ""]
 
 
 def fit_bounds(num_epochs: int, num_rows: int, shape: PetsShape) -> FitBounds:
     """Bounds for a cohort from its largest number of epochs and of rows (NumPy, on the host)."""
-    host: list[HostArray] = [np.asarray(n, np.int32) for n in (num_epochs, -(-num_rows // shape.batch_size))]
+    num_training, num_judging = (count_below(rows(shape), num_rows, np) for rows in (training_rows, judging_rows))
+    numbers = (num_epochs, -(-num_training // shape.batch_size), -(-num_judging // JUDGING_CHUNK))
+    host: list[HostArray] = [np.asarray(number, np.int32) for number in numbers]
     return FitBounds(*host)
 
 
 class Fitted(NamedTuple):
-    """The outcome of a fit; ``loss`` is the data part of the loss over the last epoch, averaged over networks."""
+    """The outcome of a fit.
+
+    ``loss`` is the data part of the loss over the last epoch, averaged over networks, ``holdout_loss`` that of the
+    rows held out (NaN without any), ``num_epochs`` counts the epochs that were run.
+    """
 
     ensemble: Ensemble
     optimizer: optax.OptState
     normaliser: Normaliser
     loss: Float[Array, ""]
+    holdout_loss: Float[Array, ""]
+    num_epochs: Int[Array, ""]
 
 
 class _Data(NamedTuple):
+    """Every row of the buffer; how many of them may be trained on, and by how many networks are judged."""
+
     inputs: Float[Array, "N I"]
     targets: Float[Array, "N D"]
-    num_rows: Int[Array, ""]
+    num_training: Int[Array, ""]
+    num_judging: Int[Array, ""]
 
 
 class _Progress(NamedTuple):
@@ -56,9 +86,18 @@ class _Progress(NamedTuple):
     loss: Float[Array, ""]
 
 
-def init_optimizer(ensemble: Ensemble) -> optax.OptState:
-    """Adam's moments at zero."""
-    return optax.scale_by_adam().init(ensemble)
+class _Watched(NamedTuple):
+    """A fit under way, and its best weights so far by the held-out loss."""
+
+    now: _Progress
+    best: _Progress
+    best_loss: Float[Array, ""]
+    num_epochs: Int[Array, ""]
+    num_epochs_since: Int[Array, ""]
+
+
+_RunEpoch = Callable[[Array, _Progress], _Progress]
+_Judge = Callable[[Ensemble], Float[Array, " E"]]
 
 
 def fit(
@@ -71,23 +110,92 @@ def fit(
     bounds: FitBounds,
     key: PRNGKeyArray,
 ) -> Fitted:
-    """Refit the normaliser, then run ``hypers.num_epochs`` passes of Adam over the bootstrap resamples."""
-    rows = buffer.rows
-    inputs = jnp.concatenate([jax.vmap(task.encode)(rows.obs), rows.action], axis=-1)
-    normaliser = fit_normaliser(inputs, buffer.num_rows)
-    targets = jax.vmap(task.target)(rows.obs, rows.next_obs)
-    data = _Data(normalise(normaliser, inputs), targets, buffer.num_rows)
+    """Refit the normaliser, then run at most ``hypers.num_epochs`` passes over the bootstrap resamples."""
+    data, normaliser = _prepare(task, shape, buffer)
     boot_key, shuffle_key = random.split(key)
-    resample = bootstrap(boot_key, shape.num_networks, shape.capacity, buffer.num_rows)
+    training = training_rows(shape)
+    resample = jnp.asarray(training)[bootstrap(boot_key, shape.num_networks, len(training), data.num_training)]
 
     def epoch(number: Array, progress: _Progress) -> _Progress:
-        order = shuffle(random.fold_in(shuffle_key, number), resample, buffer.num_rows)
+        order = shuffle(random.fold_in(shuffle_key, number), resample, data.num_training)
         is_active = number < hypers.num_epochs
         return _epoch(data, shape, hypers, bounds, order, is_active, progress)
 
+    def judge(ensemble: Ensemble) -> Float[Array, " E"]:
+        return _judge(data, shape, bounds, ensemble)
+
     start = _Progress(ensemble, optimizer, jnp.zeros((), jnp.float32))
-    end = lax.fori_loop(0, bounds.num_epochs, epoch, start)
-    return Fitted(end.ensemble, end.optimizer, normaliser, end.loss)
+    if shape.holdout_ratio > 0.0:
+        end = _until_no_better(epoch, judge, start, data, hypers, shape)
+    else:
+        last = lax.fori_loop(0, bounds.num_epochs, epoch, start)
+        end = _Watched(last, last, jnp.asarray(jnp.nan, jnp.float32), hypers.num_epochs, hypers.num_epochs)
+    best = _best_first(judge, end.best) if shape.num_best_networks is not None else end.best
+    return Fitted(best.ensemble, best.optimizer, normaliser, best.loss, end.best_loss, end.num_epochs)
+
+
+def _prepare(task: Task, shape: PetsShape, buffer: Buffer) -> tuple[_Data, Normaliser]:
+    """What the networks learn, in their own units, and the units."""
+    rows, numbers = buffer.rows, jnp.arange(shape.capacity)
+    inputs = jnp.concatenate([jax.vmap(task.encode)(rows.obs), rows.action], axis=-1)
+    is_training = ~jnp.asarray(is_held_out(shape.capacity, shape.holdout_ratio))
+    normaliser = fit_normaliser(inputs, (numbers < buffer.num_rows) & is_training)
+    targets = jax.vmap(task.target)(rows.obs, rows.next_obs)
+    counts = (count_below(which(shape), buffer.num_rows) for which in (training_rows, judging_rows))
+    return _Data(normalise(normaliser, inputs), targets, *counts), normaliser
+
+
+def _until_no_better(
+    run_epoch: _RunEpoch, judge: _Judge, start: _Progress, data: _Data, hypers: ModelHypers, shape: PetsShape
+) -> _Watched:
+    """Run epochs until ``shape.patience`` of them in a row have not improved the held-out loss, or all are run.
+
+    The networks are watched together: they share the log-variance bounds, so weights of different epochs do not mix.
+    While no row is held out yet, every epoch counts as better. A loss that is not a number never does.
+    """
+
+    def goes_on(fit: _Watched) -> Array:
+        return (fit.num_epochs < hypers.num_epochs) & (fit.num_epochs_since < shape.patience)
+
+    def go_on(fit: _Watched) -> _Watched:
+        now = run_epoch(fit.num_epochs, fit.now)
+        loss = jnp.mean(judge(now.ensemble))
+        is_better = (fit.best_loss - loss > MIN_IMPROVEMENT * jnp.abs(fit.best_loss)) | (data.num_judging == 0)
+        best: _Progress = jax.tree.map(lambda new, old: jnp.where(is_better, new, old), now, fit.best)
+        since = jnp.where(is_better, 0, fit.num_epochs_since + 1)
+        return _Watched(now, best, jnp.where(is_better, loss, fit.best_loss), fit.num_epochs + 1, since)
+
+    zero = jnp.zeros((), jnp.int32)
+    end: _Watched = lax.while_loop(goes_on, go_on, _Watched(start, start, jnp.mean(judge(start.ensemble)), zero, zero))
+    return end._replace(best_loss=jnp.where(data.num_judging == 0, jnp.nan, end.best_loss))
+
+
+def _judge(data: _Data, shape: PetsShape, bounds: FitBounds, ensemble: Ensemble) -> Float[Array, " E"]:
+    """The mean data loss of every network over the rows that it is judged by; 0 if there are none."""
+    rows = jnp.pad(jnp.asarray(judging_rows(shape)), (0, JUDGING_CHUNK))
+
+    def add(c: Array, total: Float[Array, " E"]) -> Float[Array, " E"]:
+        index = lax.dynamic_slice_in_dim(rows, c * JUDGING_CHUNK, JUDGING_CHUNK)
+        present = c * JUDGING_CHUNK + jnp.arange(JUDGING_CHUNK) < data.num_judging
+        everyone = (jnp.broadcast_to(a[index][None], (shape.num_networks, JUDGING_CHUNK, a.shape[1])) for a in data[:2])
+        return total + jnp.sum(jnp.where(present[None], row_losses(ensemble, *everyone), 0.0), axis=1)
+
+    total: Array = lax.fori_loop(0, bounds.num_judging_chunks, add, jnp.zeros((shape.num_networks,), jnp.float32))
+    return total / jnp.maximum(data.num_judging, 1).astype(jnp.float32)
+
+
+def _best_first(judge: _Judge, fitted: _Progress) -> _Progress:
+    """The networks and their part in the optimiser's memory, ordered by how well they were judged."""
+    order = jnp.argsort(judge(fitted.ensemble), stable=True)
+
+    def is_ensemble(node: Any) -> bool:
+        return isinstance(node, Ensemble)
+
+    def reorder(node: Any) -> Any:
+        return networks(node, order) if is_ensemble(node) else node
+
+    ordered: _Progress = jax.tree.map(reorder, fitted, is_leaf=is_ensemble)
+    return ordered
 
 
 def bootstrap(key: PRNGKeyArray, num_networks: int, capacity: int, num_rows: Int[Array, ""]) -> Int[Array, "E N"]:
@@ -117,19 +225,22 @@ def _epoch(
 ) -> _Progress:
     """One pass over the data, ``shape.batch_size`` rows at a time; the last batch may be smaller."""
     size = shape.batch_size
-    num_batches = -(-data.num_rows // size)
+    num_batches = -(-data.num_training // size)
     padded = jnp.pad(order, ((0, 0), (0, size)))
 
     def update(b: Array, progress: _Progress) -> _Progress:
         index = lax.dynamic_slice_in_dim(padded, b * size, size, axis=1)  # [E, B]
-        present = (b * size + jnp.arange(size) < data.num_rows).astype(jnp.float32)
+        present = (b * size + jnp.arange(size) < data.num_training).astype(jnp.float32)
         gradient = eqx.filter_value_and_grad(fit_loss, has_aux=True)
         (_, loss), slope = gradient(
-            progress.ensemble, data.inputs[index], data.targets[index], present, hypers.weight_decay
+            progress.ensemble,
+            data.inputs[index],
+            data.targets[index],
+            present,
+            hypers.weight_decay,
+            shape.layer_decays,
         )
-        with jax.numpy_dtype_promotion("standard"):  # optax raises a Python float to an integer power
-            direction, optimizer = optax.scale_by_adam().update(slope, progress.optimizer)
-        ensemble = jax.tree.map(lambda w, d: w - hypers.learning_rate * d, progress.ensemble, direction)
+        ensemble, optimizer = step(shape.optimizer, progress.ensemble, slope, progress.optimizer, hypers.learning_rate)
         # the loss of an epoch is the mean over its batches
         mean_loss = (progress.loss * b.astype(jnp.float32) + loss) / (b.astype(jnp.float32) + 1.0)
         after = _Progress(ensemble, optimizer, mean_loss)

@@ -17,6 +17,9 @@ from jaxtyping import Array, Float, Int
 Propagation = Literal["tsinf", "ts1", "e"]
 PlannerName = Literal["icem", "cem"]
 Executes = Literal["mean", "best"]
+Activation = Literal["swish", "relu", "tanh", "sigmoid"]
+OptimizerName = Literal["adam", "adadelta", "adagrad", "sgd", "rmsprop"]
+LogvarBounds = Literal["learned", "fixed"]
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,9 @@ class Hyper:
 
 
 MODEL_HYPERS: dict[str, Hyper] = {
-    "learning_rate": Hyper(1e-3, 0.0, 1.0, "Adam's step size (Chua et al. 2018)"),
-    "weight_decay": Hyper(1e-5, 0.0, 1.0, "0.5 * decay * |W|^2 per layer, weights only (Chua et al. 2018)"),
-    "num_epochs": Hyper(5, 0, 1000, "passes over the buffer after every episode (Chua et al. 2018)"),
+    "learning_rate": Hyper(1e-3, 0.0, 1.0, "step size of the optimiser (Chua et al. 2018, for Adam)"),
+    "weight_decay": Hyper(1e-5, 0.0, 1.0, "0.5 * decay * |W|^2, weights only; see layer_decays (Chua et al. 2018)"),
+    "num_epochs": Hyper(5, 0, 1000, "passes over the buffer after every episode, at most (Chua et al. 2018)"),
 }
 CEM_HYPERS: dict[str, Hyper] = {
     "plan_horizon": Hyper(25, 1, 1000, "environment steps that a plan looks ahead (Chua et al. 2018)"),
@@ -110,18 +113,39 @@ class PetsHypers(eqx.Module):
     planner: PlannerHypers
 
 
+MAX_HOLDOUT_RATIO = 0.5
+"""More than half of the data held out is a typing error."""
+_COUNTS = (
+    "num_networks", "num_layers", "width", "patience", "num_particles", "batch_size", "capacity", "max_horizon",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class PetsShape:
     """Everything that fixes the program: sizes, choices, and the maxima of the hypers that act like sizes.
 
     ``capacity`` counts transitions in the buffer. ``sample_chunk`` samples are evaluated at a time, so cost follows
     ``num_samples`` in steps of it; ``max_samples`` is rounded up to a multiple. ``num_particles`` must be a multiple
-    of ``num_networks`` for the trajectory-sampling propagations.
+    of the networks that plan for the trajectory-sampling propagations.
+
+    Choices about the model: ``layer_decays`` multiply the weight decay, one for every layer from the input to the
+    output (none: 1 everywhere). ``logvar_bounds`` are learned or stay as initialised. Without ``is_probabilistic`` the
+    networks predict means only, fitted by squared error. A share ``holdout_ratio`` of all rows is never trained on;
+    with it, a fit ends early when ``patience`` epochs brought no better held-out loss. ``num_best_networks`` of the
+    ensemble plan, all of them if None.
     """
 
     num_networks: int = 5
     num_layers: int = 2
     width: int = 64
+    activation: Activation = "swish"
+    is_probabilistic: bool = True
+    logvar_bounds: LogvarBounds = "learned"
+    optimizer: OptimizerName = "adam"
+    layer_decays: tuple[float, ...] = ()
+    holdout_ratio: float = 0.0
+    patience: int = 5
+    num_best_networks: int | None = None
     num_particles: int = 5
     propagation: Propagation = "tsinf"
     planner: PlannerName = "icem"
@@ -134,14 +158,34 @@ class PetsShape:
     sample_chunk: int = 16
 
     def __post_init__(self) -> None:
-        for name in ("num_networks", "num_layers", "width", "num_particles", "batch_size", "capacity", "max_horizon"):
+        # a list, as files have it, would not hash
+        object.__setattr__(self, "layer_decays", tuple(self.layer_decays))
+        for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise ValueError(f"agent.{name}: must be at least 1, got {getattr(self, name)}")
-        if self.propagation != "e" and self.num_particles % self.num_networks:
+        if not 0.0 <= self.holdout_ratio <= MAX_HOLDOUT_RATIO:
+            raise ValueError(f"agent.holdout_ratio: must be in [0, {MAX_HOLDOUT_RATIO}], got {self.holdout_ratio}")
+        if len(self.layer_decays) not in (0, self.num_layers + 1) or min(self.layer_decays, default=0.0) < 0.0:
+            raise ValueError(
+                f"agent.layer_decays: must be {self.num_layers + 1} numbers, none negative, one for every hidden layer "
+                f"and the output, got {list(self.layer_decays)}"
+            )
+        if not 1 <= self.num_planning_networks <= self.num_networks:
+            raise ValueError(
+                f"agent.num_best_networks: must be in [1, num_networks = {self.num_networks}], "
+                f"got {self.num_best_networks}"
+            )
+        if self.propagation != "e" and self.num_particles % self.num_planning_networks:
             raise ValueError(
                 f"agent.num_particles: {self.propagation} gives every network the same number of particles, "
-                f"so {self.num_particles} must be a multiple of num_networks = {self.num_networks}"
+                f"so {self.num_particles} must be a multiple of {self.num_planning_networks}, "
+                f"the number of networks that plan"
             )
+
+    @property
+    def num_planning_networks(self) -> int:
+        """So many networks of the ensemble plan: the best ones, or all."""
+        return self.num_networks if self.num_best_networks is None else self.num_best_networks
 
     @property
     def padded_samples(self) -> int:

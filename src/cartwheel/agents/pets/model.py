@@ -7,29 +7,47 @@ networks live in one pytree whose leaves carry a leading E axis, so that one bat
 """
 
 import itertools
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax import Array, random
-from jaxtyping import Float, PRNGKeyArray, Shaped
+from jax import Array, lax, random
+from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
-from cartwheel.agents.pets.hypers import PetsShape
+from cartwheel.agents.pets.hypers import Activation, PetsShape
 
 MIN_STD = 1e-12
 """A constant input dimension (a goal, say) has no spread: it is shifted, not scaled (released code of PETS)."""
 LOGVAR_BOUND_WEIGHT = 0.01
 INITIAL_MAX_LOGVAR, INITIAL_MIN_LOGVAR = 0.5, -10.0
+ACTIVATIONS: Mapping[Activation, Callable[[Array], Array]] = {
+    "swish": jax.nn.swish,
+    "relu": jax.nn.relu,
+    "tanh": jnp.tanh,
+    "sigmoid": jax.nn.sigmoid,
+}
 
 
 class Ensemble(eqx.Module):
-    """Weights of E networks, and the learned bounds of the log-variance that they share."""
+    """Weights of E networks, and the bounds of the log-variance that they share.
+
+    A deterministic network has D outputs instead of 2 D, and the bounds are without effect.
+    """
 
     weights: tuple[Float[Array, "E _ _"], ...]
     biases: tuple[Float[Array, "E 1 _"], ...]
     max_logvar: Float[Array, " D"]
     min_logvar: Float[Array, " D"]
+    activation: Activation = eqx.field(static=True, default="swish")
+    is_probabilistic: bool = eqx.field(static=True, default=True)
+    has_learned_bounds: bool = eqx.field(static=True, default=True)
+
+    @property
+    def num_targets(self) -> int:
+        """D."""
+        return self.max_logvar.shape[0]
 
 
 class Normaliser(eqx.Module):
@@ -40,7 +58,7 @@ class Normaliser(eqx.Module):
 
 
 class Gaussian(NamedTuple):
-    """A diagonal Gaussian: mean and log-variance of the same shape."""
+    """A diagonal Gaussian: mean and log-variance of the same shape; the latter is -inf where there is no spread."""
 
     mean: Array
     logvar: Array
@@ -48,7 +66,8 @@ class Gaussian(NamedTuple):
 
 def init_ensemble(key: PRNGKeyArray, num_inputs: int, num_targets: int, shape: PetsShape) -> Ensemble:
     """Truncated-normal weights of std 1 / (2 sqrt(fan in)) cut at two sigma, zero biases."""
-    sizes = (num_inputs, *(shape.width,) * shape.num_layers, 2 * num_targets)
+    num_outputs = 2 * num_targets if shape.is_probabilistic else num_targets
+    sizes = (num_inputs, *(shape.width,) * shape.num_layers, num_outputs)
     weights, biases = [], []
     for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         draw = random.truncated_normal(random.fold_in(key, layer), -2.0, 2.0, (shape.num_networks, fan_in, fan_out))
@@ -59,7 +78,16 @@ def init_ensemble(key: PRNGKeyArray, num_inputs: int, num_targets: int, shape: P
         tuple(biases),
         jnp.full((num_targets,), INITIAL_MAX_LOGVAR, jnp.float32),
         jnp.full((num_targets,), INITIAL_MIN_LOGVAR, jnp.float32),
+        shape.activation,
+        shape.is_probabilistic,
+        shape.is_probabilistic and shape.logvar_bounds == "learned",
     )
+
+
+def networks(ensemble: Ensemble, which: slice | Int[Array, " E"]) -> Ensemble:
+    """The ensemble of some of its networks, or of all in another order; the bounds they share stay."""
+    some: Ensemble = eqx.tree_at(lambda e: (*e.weights, *e.biases), ensemble, replace_fn=lambda leaf: leaf[which])
+    return some
 
 
 def init_normaliser(num_inputs: int) -> Normaliser:
@@ -67,19 +95,23 @@ def init_normaliser(num_inputs: int) -> Normaliser:
     return Normaliser(jnp.zeros((num_inputs,), jnp.float32), jnp.ones((num_inputs,), jnp.float32))
 
 
-def fit_normaliser(inputs: Float[Array, "N I"], num_rows: Shaped[Array, ""]) -> Normaliser:
-    """Mean and standard deviation of the first ``num_rows`` rows.
+def fit_normaliser(inputs: Float[Array, "N I"], present: Bool[Array, " N"]) -> Normaliser:
+    """Mean and standard deviation of the rows that are present; a standard deviation of 1 where there is none."""
+    mean, std = moments(inputs, present)
+    return Normaliser(mean, jnp.where(std < MIN_STD, 1.0, std))
+
+
+def moments(rows: Float[Array, "N I"], present: Bool[Array, " N"]) -> tuple[Float[Array, " I"], Float[Array, " I"]]:
+    """Mean and standard deviation of the rows that are present.
 
     Sums are over distances from the first row: in float32 large offsets would cost their digits, and a constant
     dimension would get a spread of rounding errors.
     """
-    present = (jnp.arange(inputs.shape[0]) < num_rows)[:, None]
-    count = jnp.maximum(num_rows, 1).astype(jnp.float32)
-    distance = jnp.where(present, inputs - inputs[:1], 0.0)
+    count = jnp.maximum(jnp.sum(present), 1).astype(jnp.float32)
+    distance = jnp.where(present[:, None], rows - rows[:1], 0.0)
     shift = jnp.sum(distance, axis=0) / count
-    variance = jnp.sum(jnp.where(present, jnp.square(distance - shift[None]), 0.0), axis=0) / count
-    std = jnp.sqrt(variance)
-    return Normaliser(inputs[0] + shift, jnp.where(std < MIN_STD, 1.0, std))
+    variance = jnp.sum(jnp.where(present[:, None], jnp.square(distance - shift[None]), 0.0), axis=0) / count
+    return rows[0] + shift, jnp.sqrt(variance)
 
 
 def normalise(normaliser: Normaliser, inputs: Float[Array, "*B I"]) -> Float[Array, "*B I"]:
@@ -90,10 +122,12 @@ def normalise(normaliser: Normaliser, inputs: Float[Array, "*B I"]) -> Float[Arr
 
 def predict(ensemble: Ensemble, inputs: Float[Array, "E B I"]) -> Gaussian:
     """Every network's Gaussian [E, B, D] for its own rows of normalised inputs."""
-    hidden = inputs
+    hidden, activate = inputs, ACTIVATIONS[ensemble.activation]
     for weight, bias in zip(ensemble.weights[:-1], ensemble.biases[:-1], strict=True):
-        hidden = jax.nn.swish(jnp.einsum("ebi,eio->ebo", hidden, weight) + bias)
+        hidden = activate(jnp.einsum("ebi,eio->ebo", hidden, weight) + bias)
     output = jnp.einsum("ebi,eio->ebo", hidden, ensemble.weights[-1]) + ensemble.biases[-1]
+    if not ensemble.is_probabilistic:
+        return Gaussian(output, jnp.full_like(output, -jnp.inf))
     mean, raw = jnp.split(output, 2, axis=-1)
     return Gaussian(mean, bound_logvar(raw, ensemble.max_logvar, ensemble.min_logvar))
 
@@ -111,19 +145,34 @@ def fit_loss(
     targets: Float[Array, "E B D"],
     present: Float[Array, " B"],
     weight_decay: Float[Array, ""],
+    layer_decays: tuple[float, ...] = (),
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """What is minimised, summed over networks, and its data part averaged over networks.
 
-    Per network mean((mu - y)^2 exp(-logvar)) + mean(logvar) over present rows and dimensions (no 1/2, no log 2 pi, as
-    in the released code), plus 0.01 (sum max - sum min) of the log-variance bounds and 0.5 decay |W|^2.
+    Per network the mean of ``row_losses`` over present rows, plus 0.01 (sum max - sum min) of the log-variance bounds
+    and 0.5 decay |W|^2 of every layer, where decay is ``weight_decay`` times the layer's entry in ``layer_decays``.
     """
-    mean, logvar = predict(ensemble, inputs)
+    if not ensemble.has_learned_bounds:
+        ensemble = eqx.tree_at(lambda e: (e.max_logvar, e.min_logvar), ensemble, replace_fn=lax.stop_gradient)
     # [E, B]: padding rows count nothing, neither here nor in the gradient; they hold copies of real rows
-    per_row = jnp.mean(jnp.square(mean - targets) * jnp.exp(-logvar) + logvar, axis=-1)
+    per_row = row_losses(ensemble, inputs, targets)
     total = jnp.sum(jnp.where(present[None] > 0, per_row, 0.0), axis=1) / jnp.maximum(jnp.sum(present), 1.0)
     bounds = LOGVAR_BOUND_WEIGHT * (jnp.sum(ensemble.max_logvar) - jnp.sum(ensemble.min_logvar))
-    decay = 0.5 * weight_decay * sum(jnp.sum(jnp.square(weight)) for weight in ensemble.weights)
-    return jnp.sum(total) + bounds + decay, jnp.mean(total)
+    squares = [jnp.sum(jnp.square(weight)) for weight in ensemble.weights]
+    if layer_decays:
+        squares = [factor * square for factor, square in zip(layer_decays, squares, strict=True)]
+    return jnp.sum(total) + bounds + 0.5 * weight_decay * sum(squares), jnp.mean(total)
+
+
+def row_losses(
+    ensemble: Ensemble, inputs: Float[Array, "E B I"], targets: Float[Array, "E B D"]
+) -> Float[Array, "E B"]:
+    """The data part of the loss of every row: the mean over dimensions of (mu - y)^2 exp(-logvar) + logvar (no 1/2,
+    no log 2 pi, as in the released code of PETS), or of (mu - y)^2 if the networks are deterministic.
+    """
+    mean, logvar = predict(ensemble, inputs)
+    error = jnp.square(mean - targets)
+    return jnp.mean(error * jnp.exp(-logvar) + logvar if ensemble.is_probabilistic else error, axis=-1)
 
 
 def negative_log_likelihood(prediction: Gaussian, targets: Array) -> Array:

@@ -1,10 +1,10 @@
 """Rolling plans out in the model: trajectory sampling with particles (Chua et al. 2018, section 5).
 
-Every plan sample carries K particles. Under ``tsinf`` a particle keeps one network for the whole plan and each
-network has K/E particles *of every plan sample*; under ``ts1`` the particles of each plan sample are dealt anew to
-the networks at every step, still K/E each; under ``e`` there is one particle, moved by the mean of the networks' means,
-without noise. The noise of trajectory sampling is drawn per particle and step and shared by all plan samples
-(common random numbers): plans are compared under the same luck, and it costs next to nothing.
+Every plan sample carries K particles, and E networks plan. Under ``tsinf`` a particle keeps one network for the whole
+plan and each network has K/E particles *of every plan sample*; under ``ts1`` the particles of each plan sample are
+dealt anew to the networks at every step, still K/E each; under ``e`` there is one particle, moved by the mean of the
+networks' means, without noise. The noise of trajectory sampling is drawn per particle and step and shared by all plan
+samples (common random numbers): plans are compared under the same luck, and it costs next to nothing.
 
     S plan samples   K particles   E networks   H plan horizon   O observation   A action   D target dimensions
 """
@@ -22,7 +22,7 @@ from cartwheel.envs.tasks import Task
 
 
 class World(NamedTuple):
-    """A fitted model and what its predictions mean."""
+    """The networks that plan and what their predictions mean."""
 
     ensemble: Ensemble
     normaliser: Normaliser
@@ -114,7 +114,7 @@ def imagine(
     inputs = jnp.concatenate([jax.vmap(jax.vmap(task.encode))(states), actions], axis=-1)  # [K, S, I]
     inputs = normalise(world.normaliser, inputs)
     if shape.propagation == "e":
-        everyone = jnp.broadcast_to(inputs, (shape.num_networks, *inputs.shape[1:]))
+        everyone = jnp.broadcast_to(inputs, (shape.num_planning_networks, *inputs.shape[1:]))
         prediction = jnp.mean(predict(world.ensemble, everyone).mean, axis=0, keepdims=True)  # [1, S, D]
     else:
         prediction = sample_targets(shape, world.ensemble, inputs, luck)
@@ -132,7 +132,7 @@ def sample_targets(
     hand = deal(luck.deal_key, *inputs.shape[:2]) if shape.propagation == "ts1" else None
     if hand is not None:
         inputs = jnp.take_along_axis(inputs, hand[:, :, None], axis=0)
-    mean, logvar = predict(ensemble, inputs.reshape(shape.num_networks, -1, inputs.shape[-1]))
+    mean, logvar = predict(ensemble, inputs.reshape(shape.num_planning_networks, -1, inputs.shape[-1]))
     per_particle = (*inputs.shape[:2], mean.shape[-1])
     mean, std = mean.reshape(per_particle), jnp.exp(0.5 * logvar).reshape(per_particle)
     if hand is not None:

@@ -10,7 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from cartwheel.agents.pets.hypers import (
+    Activation,
     Executes,
+    LogvarBounds,
+    OptimizerName,
     PetsShape,
     PlannerName,
     Propagation,
@@ -22,7 +25,17 @@ from cartwheel.agents.pets.hypers import (
 )
 from cartwheel.envs.tasks import Task
 
-_CHOICES = {"planner": PlannerName, "propagation": Propagation, "executes": Executes}
+_CHOICES = {
+    "planner": PlannerName,
+    "propagation": Propagation,
+    "executes": Executes,
+    "activation": Activation,
+    "optimizer": OptimizerName,
+    "logvar_bounds": LogvarBounds,
+}
+_FLAGS = frozenset({"is_probabilistic"})
+_RATIOS = frozenset({"holdout_ratio"})
+_LISTS = frozenset({"layer_decays"})
 _SIZES = {"plan_horizon": "max_horizon", "num_iterations": "max_iterations", "num_samples": "max_samples"}
 _DERIVED = frozenset({"capacity", *_SIZES.values()})
 MAX_BUFFER_BYTES = 2**34
@@ -61,7 +74,7 @@ class AgentSetup:
         planner = hypers_from_configs([self.config(tuned)], self.shape.planner).planner
         iterations = np.arange(int(planner.num_iterations[0]), dtype=np.int32)
         num_samples = sum(int(samples_at(planner, i, np)[0]) for i in iterations)
-        per_sample = self.shape.num_networks if self.shape.propagation == "e" else self.shape.num_particles
+        per_sample = self.shape.num_planning_networks if self.shape.propagation == "e" else self.shape.num_particles
         return float(num_samples * per_sample * int(planner.plan_horizon[0]))
 
 
@@ -84,7 +97,7 @@ def make_setup(
             f"num_episodes x episode_length: {capacity} transitions need a buffer of {num_bytes / 2**30:.0f} GiB, "
             f"more than {MAX_BUFFER_BYTES // 2**30}"
         )
-    shape = PetsShape(capacity=capacity, **choices)
+    shape = PetsShape(**{"capacity": capacity, "num_particles": default_particles(choices), **choices})
     fixed = {name: value for name, value in settings.items() if name not in SHAPE_SETTINGS}
     known = hyper_lines(shape.planner)
     for name in fixed:
@@ -125,13 +138,34 @@ def _traced(task: Task, name: str, formula: Callable[..., Any], *arguments: Any)
         raise ValueError(f"task {task.id!r}: {name} cannot be computed with jax.numpy: {reason}") from error
 
 
+def default_particles(choices: Mapping[str, Any]) -> int:
+    """As many particles as the default shape has, rounded up to a multiple of the networks that plan."""
+    networks = choices.get("num_best_networks", choices.get("num_networks", PetsShape.num_networks))
+    multiple: int = networks * -(-PetsShape.num_particles // networks)
+    return multiple
+
+
 def _check_choices(choices: Mapping[str, Any]) -> None:
     for name, value in choices.items():
-        allowed = get_args(_CHOICES[name]) if name in _CHOICES else None
-        if allowed is not None and value not in allowed:
-            raise ValueError(f"agent.{name}: must be one of {', '.join(allowed)}, got {value!r}")
-        if allowed is None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise ValueError(f"agent.{name}: must be a positive integer, got {value!r}")
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if name in _CHOICES:
+            allowed = get_args(_CHOICES[name])
+            is_legal, kind = value in allowed, f"one of {', '.join(allowed)}"
+        elif name in _FLAGS:
+            is_legal, kind = isinstance(value, bool), "true or false"
+        elif name in _LISTS:
+            is_legal, kind = _is_list_of_numbers(value), "a list of numbers"
+        elif name in _RATIOS:
+            is_legal, kind = is_number, "a number"
+        else:
+            is_legal, kind = is_number and isinstance(value, int) and value >= 1, "a positive integer"
+        if not is_legal:
+            raise ValueError(f"agent.{name}: must be {kind}, got {value!r}")
+
+
+def _is_list_of_numbers(value: Any) -> bool:
+    is_list = isinstance(value, (list, tuple))
+    return is_list and all(isinstance(entry, (int, float)) and not isinstance(entry, bool) for entry in value)
 
 
 def _covering(shape: PetsShape, configs: Sequence[Mapping[str, Any]]) -> PetsShape:
