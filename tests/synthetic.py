@@ -26,7 +26,7 @@ from cartwheel.records import (
     Voided,
 )
 from cartwheel.seeds import numpy_rng
-from cartwheel.space import Float, Int, Space
+from cartwheel.space import Choice, Float, Int, Ordinal, Space
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.optuna_samplers import MissingPackage
 from cartwheel.tuners.registry import make_tuner
@@ -43,6 +43,18 @@ MIXED = Space.from_dict(
 """Numbers and a choice."""
 SHAPED = Space({**MIXED.parameters, "width": Int(10, 20, default=10, group="model", is_static=True)})
 """With one that cannot change while an agent trains."""
+RICH = Space(
+    {
+        **MIXED.parameters,
+        "planner": Choice(("icem", "cem"), default="icem", group="planner", weights=(0.6, 0.4)),
+        "noise_exponent": Float(
+            0.0, 4.0, default=2.0, group="planner", prior_std=0.3, active_if={"planner": ("icem",)}
+        ),
+        "batch_size": Ordinal((16, 32, 64, 128), default=32, group="model"),
+        "num_kept": Int(1, 5, default=2, group="planner", active_if={"planner": ("icem",), "batch_size": (32, 64)}),
+    }
+)
+"""Every kind of parameter, with priors and conditions."""
 PLAIN = Space(
     {
         "horizon": Int(5, 40, default=25, group="planner"),

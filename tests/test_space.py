@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import tomllib
 from collections import Counter
@@ -8,10 +9,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cartwheel.space import Choice, Float, Int, Ordinal, Parameter, Space
+from cartwheel.space import Choice, Float, Int, Listed, Ordinal, Parameter, Space
 
 REAL = st.floats(-1e6, 1e6)
 POSITIVE = st.floats(1e-9, 1e9)
+STD = st.none() | st.floats(1e-6, 10.0)
 
 
 @st.composite
@@ -19,7 +21,7 @@ def floats(draw: st.DrawFn) -> Float:
     log = draw(st.booleans())
     low, high = sorted((draw(POSITIVE if log else REAL), draw(POSITIVE if log else REAL)))
     assume(high - low > 1e-9 * max(abs(low), abs(high)))
-    return Float(low, high, log, default=draw(st.floats(low, high)), group="model")
+    return Float(low, high, log, default=draw(st.floats(low, high)), group="model", prior_std=draw(STD))
 
 
 @st.composite
@@ -27,18 +29,42 @@ def ints(draw: st.DrawFn) -> Int:
     log = draw(st.booleans())
     low = draw(st.integers(1 if log else -(10**6), 10**6))
     high = draw(st.integers(low + 1, low + 10**6))
-    return Int(low, high, log, default=draw(st.integers(low, high)), group="planner")
+    return Int(low, high, log, default=draw(st.integers(low, high)), group="planner", prior_std=draw(STD))
 
 
 @st.composite
 def listed(draw: st.DrawFn) -> Choice | Ordinal:
     values = draw(st.lists(st.one_of(st.text(max_size=3), st.integers(2, 9), st.booleans()), min_size=2, unique=True))
     kind = draw(st.sampled_from([Choice, Ordinal]))
-    return kind(tuple(values), default=draw(st.sampled_from(values)), group="model", is_static=draw(st.booleans()))
+    some = st.lists(st.floats(1e-3, 1e3), min_size=len(values), max_size=len(values))
+    weights = draw(st.none() | some.map(tuple))
+    default, is_static = draw(st.sampled_from(values)), draw(st.booleans())
+    return kind(tuple(values), default=default, group="model", is_static=is_static, weights=weights)
 
 
 PARAMETERS = st.one_of(floats(), ints(), listed())
-SPACES = st.dictionaries(st.text(min_size=1, max_size=5), PARAMETERS, min_size=1, max_size=5).map(Space)
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> Space:
+    """Some of the parameters act with some values of earlier ones only."""
+    drawn = draw(st.dictionaries(st.text(min_size=1, max_size=5), PARAMETERS, min_size=1, max_size=5))
+    parameters: dict[str, Parameter] = {}
+    for name, parameter in drawn.items():
+        deciders = [
+            other
+            for other, p in parameters.items()
+            if isinstance(p, Listed) and p.is_static >= parameter.is_static and draw(st.booleans())
+        ]
+        conditions = {
+            other: tuple(draw(st.lists(st.sampled_from(parameters[other].values), min_size=1, unique=True)))  # type: ignore[union-attr]
+            for other in deciders
+        }
+        parameters[name] = dataclasses.replace(parameter, active_if=conditions)
+    return Space(parameters)
+
+
+SPACES = spaces()
 U = st.floats(0.0, 1.0)
 
 
@@ -214,6 +240,7 @@ def test_a_toml_table_is_a_space() -> None:
     assert type(space.parameters["alpha"].low) is float  # type: ignore[union-attr]
 
 
+LETTERS = {"kind": "ordinal", "values": ["a", "b"], "default": "b", "group": "model"}
 GOOD = {"kind": "float", "low": 1.0, "high": 2.0, "default": 1.5, "group": "model"}
 
 
@@ -227,6 +254,10 @@ GOOD = {"kind": "float", "low": 1.0, "high": 2.0, "default": 1.5, "group": "mode
         ({"low": 0.0, "log": True}, "log needs low above 0, got 0.0"),
         ({"log": "yes"}, "log must be true or false, got 'yes'"),
         ({"default": 3.0}, "default 3.0 is not between 1.0 and 2.0"),
+        ({"prior_std": 0}, "prior_std must be above 0 and at most 10, got 0"),
+        ({"prior_std": "wide"}, "prior_std must be a finite number, got 'wide'"),
+        ({"active_if": "icem"}, "active_if must be a table such as"),
+        ({"active_if": {"planner": []}}, r"active_if must list values for each name, got \[\]"),
         ({"is_static": 1}, "is_static must be true or false, got 1"),
         ({"group": "modle"}, "group must be one of model, planner, got 'modle'"),
         ({"hgih": 3.0}, "unknown key 'hgih': did you mean 'high'"),
@@ -253,6 +284,9 @@ def test_a_bad_table_is_refused_with_parameter_and_cause(change: dict[str, Any],
         ({"kind": "choice", "values": "ab", "default": "a", "group": "model"}, "must be a list"),
         ({"kind": "choice", "values": ["a", "b"], "default": "c", "group": "model"}, "'c' is not one of"),
         ({"kind": "choice", "values": ["a", "b"], "default": "b", "group": "x"}, "group must be one of"),
+        ({**LETTERS, "weights": [1.0]}, "weights must be a list of 2 numbers, one per value"),
+        ({**LETTERS, "weights": [1.0, 0.0]}, "weights must be above 0, .* leave out a value that is never drawn"),
+        ({**LETTERS, "weights": [1e308, 1e308]}, "weights are too large"),
     ],
 )
 def test_a_bad_choice_or_no_table_is_refused(table: Any, cause: str) -> None:

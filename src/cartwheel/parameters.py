@@ -8,15 +8,20 @@ Conventions (those of ConfigSpace, which the released code of Zhang et al. 2021 
   log((v + 1/2)/(v - 1/2)): what rounding a log-uniform draw gives. v is encoded at its own place.
 - ``Choice``, ``Ordinal``: the k-th of n values owns [k/n, (k+1)/n], and is encoded at the middle. An ordinal has a
   direction, as numbers have; a choice has none.
+
+The prior, from which configs are drawn, is uniform in ``u`` unless a parameter says otherwise: a number by
+``prior_std``, the standard deviation in ``u`` of a normal distribution around the default, cut off at 0 and 1; a choice
+or an ordinal by ``weights``, its values' odds. It changes draws only, never ``u``.
 """
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, Literal, TypeAlias, get_args
 
-from cartwheel.errors import did_you_mean
 from cartwheel.records import Value
 
 Group: TypeAlias = Literal["model", "planner"]
@@ -25,6 +30,8 @@ Cell: TypeAlias = tuple[float, float]
 
 MAX_INT = 2**31 - 1
 """Agents hold integers in 32 bits."""
+MAX_PRIOR_STD = 10.0
+"""Wider is uniform: at 10 the density differs by half a percent, at most, between the ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +39,23 @@ class Described:
     """What all kinds have. Abstract.
 
     ``is_static``: the value cannot change while an agent trains, for its checkpoints hold arrays of one shape.
+    ``active_if``: see ``cartwheel.conditions``.
     """
 
     group: Group
     is_static: bool = False
+    active_if: Mapping[str, tuple[Value, ...]] = dataclasses.field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranged(Described):
+    """A number between two ends. Abstract."""
+
+    prior_std: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Float(Described):
+class Float(Ranged):
     """A real number between ``low`` and ``high``, both included."""
 
     low: float
@@ -72,9 +88,13 @@ class Float(Described):
         u = self.encode(value)
         return u, u
 
+    def prior_quantile(self, p: float) -> float:
+        """The ``u`` below which the prior has the share ``p``."""
+        return _normal_quantile(p, self.encode(self.default), self.prior_std)
+
 
 @dataclass(frozen=True, slots=True)
-class Int(Described):
+class Int(Ranged):
     """A whole number between ``low`` and ``high``, both included."""
 
     low: int
@@ -105,6 +125,10 @@ class Int(Described):
     def cell(self, value: Value) -> Cell:
         return self._place(float(value) - 0.5), self._place(float(value) + 0.5)
 
+    def prior_quantile(self, p: float) -> float:
+        """The ``u`` below which the prior has the share ``p``."""
+        return _normal_quantile(p, self.encode(self.default), self.prior_std)
+
     @property
     def _edges(self) -> tuple[float, float]:
         return self.low - 0.5, self.high + 0.5
@@ -119,6 +143,7 @@ class Listed(Described):
 
     values: tuple[Value, ...]
     default: Value = dataclasses.field(kw_only=True)
+    weights: tuple[float, ...] | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, list | tuple) or not all(map(_is_plain, self.values)):
@@ -126,6 +151,8 @@ class Listed(Described):
         if len(set(self.values)) < max(2, len(self.values)):
             raise ValueError(f"values must be at least two different ones, got {self.values!r}")
         object.__setattr__(self, "values", tuple(self.values))
+        if self.weights is not None:
+            object.__setattr__(self, "weights", _odds(self.weights, len(self.values)))
         _check_described(self)
         self.check(self.default)
 
@@ -148,6 +175,17 @@ class Listed(Described):
         k = self.values.index(value)
         return k / len(self.values), (k + 1) / len(self.values)
 
+    def prior_quantile(self, p: float) -> float:
+        """The ``u`` below which the prior has the share ``p``."""
+        if self.weights is None:
+            return p
+        rest = p * math.fsum(self.weights)
+        for k, weight in enumerate(self.weights):
+            if rest < weight:
+                return (k + rest / weight) / len(self.values)
+            rest -= weight
+        return 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Choice(Listed):
@@ -164,35 +202,6 @@ class Ordinal(Listed):
 
 
 Parameter: TypeAlias = Float | Int | Choice | Ordinal
-KINDS: Mapping[str, type[Parameter]] = {"float": Float, "int": Int, "choice": Choice, "ordinal": Ordinal}
-
-
-def parameter_from_table(table: Any) -> Parameter:
-    """The parameter of a table such as ``{kind = "int", low = 5, high = 40, default = 25, group = "planner"}``."""
-    if not isinstance(table, Mapping):
-        raise ValueError(f"must be a table such as {{kind = 'float', low = ..., high = ...}}, got {table!r}")
-    kind = table.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    fields = {field.name: field.default for field in dataclasses.fields(KINDS[kind])}
-    for key in sorted(table.keys() - fields.keys() - {"kind"}):
-        raise ValueError(f"unknown key {key!r}: {did_you_mean(key, fields)}")
-    for key in (name for name, default in fields.items() if default is dataclasses.MISSING and name not in table):
-        raise ValueError(f"missing key {key!r}")
-    return KINDS[kind](**{key: value for key, value in table.items() if key != "kind"})
-
-
-def parameter_to_table(parameter: Parameter) -> dict[str, Any]:
-    """A plain table without what is as by default; ``parameter_from_table`` is the inverse."""
-    kind = next(kind for kind, parameter_class in KINDS.items() if type(parameter) is parameter_class)
-    told = {field.name: getattr(parameter, field.name) for field in _told(parameter)}
-    return {"kind": kind, **{key: list(value) if key == "values" else value for key, value in told.items()}}
-
-
-def _told(parameter: Parameter) -> Iterator[dataclasses.Field[Any]]:
-    for field in sorted(dataclasses.fields(parameter), key=lambda field: bool(field.kw_only)):
-        if getattr(parameter, field.name) != field.default:
-            yield field
 
 
 def _check_range(parameter: Float | Int) -> None:
@@ -204,6 +213,9 @@ def _check_range(parameter: Float | Int) -> None:
         raise ValueError(f"log needs low above 0, got {parameter.low}")
     if not parameter.low <= parameter.default <= parameter.high:
         raise ValueError(f"default {parameter.default} is not between {parameter.low} and {parameter.high}")
+    std = parameter.prior_std
+    if std is not None and not 0 < _real("prior_std", std) <= MAX_PRIOR_STD:
+        raise ValueError(f"prior_std must be above 0 and at most {MAX_PRIOR_STD:g}, got {std}")
     _check_described(parameter)
 
 
@@ -212,6 +224,26 @@ def _check_described(parameter: Described) -> None:
         raise ValueError(f"group must be one of {', '.join(get_args(Group))}, got {parameter.group!r}")
     if not isinstance(parameter.is_static, bool):
         raise ValueError(f"is_static must be true or false, got {parameter.is_static!r}")
+    if not isinstance(parameter.active_if, Mapping):
+        raise ValueError(f"active_if must be a table such as {{planner = ['icem']}}, got {parameter.active_if!r}")
+    object.__setattr__(parameter, "active_if", {name: _allowed(values) for name, values in parameter.active_if.items()})
+
+
+def _allowed(values: Any) -> tuple[Value, ...]:
+    listed = tuple(values) if isinstance(values, list | tuple) else (values,)
+    if not listed or not all(map(_is_plain, listed)):
+        raise ValueError(f"active_if must list values for each name, got {values!r}")
+    return listed
+
+
+def _odds(weights: Any, num_values: int) -> tuple[float, ...]:
+    if not isinstance(weights, list | tuple) or len(weights) != num_values:
+        raise ValueError(f"weights must be a list of {num_values} numbers, one per value, got {weights!r}")
+    if min(odds := tuple(_real("each weight", weight) for weight in weights)) <= 0:
+        raise ValueError(f"weights must be above 0, got {weights!r}; leave out a value that is never drawn")
+    if math.isinf(sum(odds)):
+        raise ValueError(f"weights are too large, got {weights!r}")
+    return odds
 
 
 def _is_plain(value: Any) -> bool:
@@ -240,3 +272,14 @@ def _from_unit(u: float, low: float, high: float, log: bool) -> float:
     if log:
         return math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
     return low + u * (high - low)
+
+
+def _normal_quantile(p: float, mean: float, std: float | None) -> float:
+    """Of a normal distribution cut off at 0 and 1; uniform without ``std``."""
+    if std is None:
+        return p
+    normal = NormalDist(mean, std)
+    low, high = normal.cdf(0.0), normal.cdf(1.0)
+    # the quantiles of 0 and 1 are infinite
+    inside = min(max(low + p * (high - low), sys.float_info.min), 1.0 - sys.float_info.epsilon)
+    return min(max(normal.inv_cdf(inside), 0.0), 1.0)

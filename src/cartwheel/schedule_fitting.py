@@ -179,4 +179,4 @@ def _fit(configs: Sequence[Config], space: Space, shape: Shape) -> list[Config]:
         for name, parameter in space.parameters.items()
         if isinstance(parameter, Choice)
     }
-    return [space.decode(u) | voted for u in fitted]
+    return [space.decode(space.replaced(u, voted)) for u in fitted]

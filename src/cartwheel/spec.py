@@ -111,8 +111,7 @@ class StudySpec(_Table):
 
         try:
             known = Space.from_dict(self.space.parameters) if self.space.name is None else get_space(self.space.name)
-            selected = known.select(self.space.tune)
-            return selected.only(name for name in selected.names if name not in self.agent)
+            return known.select(self.space.tune, fixed=self.agent)
         except ValueError as error:
             raise ConfigError(str(error), "space", "correct the study file") from error
 

@@ -24,7 +24,7 @@ from cartwheel.records import (
 from cartwheel.schedule import Schedule, lineage
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.registry import TUNERS
-from synthetic import MIXED, Loop, SyntheticAgent, issued, make_or_skip, reports, tell_all
+from synthetic import RICH, Loop, SyntheticAgent, issued, make_or_skip, reports, tell_all
 
 CASES = [(name, {}) for name in TUNERS] + [
     (name, {"preset": preset}) for name, entry in TUNERS.items() for preset in entry.presets
@@ -41,12 +41,12 @@ few = settings(max_examples=12, deadline=None)
 
 
 def make(name: str, chosen: dict[str, Any], num_episodes: int, seed: int = 7) -> Tuner:
-    return make_or_skip(name, chosen, MIXED, seed, num_episodes)
+    return make_or_skip(name, chosen, RICH, seed, num_episodes)
 
 
 def loop(tuner: Tuner, seed: int, **kwargs: Any) -> Loop:
     trouble = kwargs.pop("trouble", 0.0)
-    return Loop(tuner, SyntheticAgent(MIXED, seed, trouble=trouble), order_seed=seed, **kwargs)
+    return Loop(tuner, SyntheticAgent(RICH, seed, trouble=trouble), order_seed=seed, **kwargs)
 
 
 def spent(segments: dict[SegmentId, Segment]) -> Counter[int]:
@@ -75,9 +75,9 @@ def test_segments_are_sound(
                 assert ended[source].checkpoint is not None
             assert segments[sources.weights].stop == event.segment.start
     for segment in segments.values():
-        MIXED.check(segment.config)
+        RICH.check(segment.config)
         assert lineage(segments, segment.id)[0].start == 0
-        assert all(type(segment.config[key]) is type(value) for key, value in MIXED.default.items())
+        assert all(type(segment.config[key]) is type(value) for key, value in RICH.default.items())
     assert max(spent(segments).values()) <= num_episodes
     assert run.tuner.ask(64) == []
 
@@ -213,7 +213,7 @@ def test_events_out_of_order_are_refused(name: str, chosen: dict[str, Any]) -> N
     """A refused event changes nothing."""
     tuner = make(name, chosen, 6)
     first, second = tuner.ask(2)
-    agent = SyntheticAgent(MIXED)
+    agent = SyntheticAgent(RICH)
     tuner.tell(Issued(first))
     elsewhere = dataclasses.replace(second, config={**second.config, "num_epochs": 10**6})
     stranger = dataclasses.replace(second, trial=10**6)

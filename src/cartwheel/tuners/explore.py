@@ -15,7 +15,8 @@ as in Ray.
 
 A ``Choice`` has no direction: it switches to any other value with ``choice_probability``. An ``Ordinal`` moves with
 ``"add"`` as integers do; with ``"multiply"`` and ``"scale"`` it steps to the next value up or down and stays at an end,
-as lists do in Ray: its values have an order, but no size of which a fraction could be taken.
+as lists do in Ray: its values have an order, but no size of which a fraction could be taken. What does not act stays
+at its default, and is drawn from the prior when it begins to act.
 """
 
 from collections.abc import Callable, Mapping
@@ -59,22 +60,33 @@ class Explore:
             return dict(config)
         if self.redraw == "all" and rng.random() < self.redraw_probability:
             return space.sample(rng)
-        moved = space.decode(MOVES[self.move](space, config, self.step, rng))
-        moved |= switched_choices(space, config, self.choice_probability, rng)
+        u = MOVES[self.move](space, config, self.step, rng)
+        u = space.replaced(u, switched_choices(space, config, self.choice_probability, rng))
         if self.redraw == "each":
-            drawn, is_redrawn = space.sample(rng), rng.random(len(space)) < self.redraw_probability
-            moved |= {name: drawn[name] for name, is_new in zip(space.names, is_redrawn, strict=True) if is_new}
-        return moved
+            drawn = space.prior_quantiles(rng.random(len(space)))
+            u = np.where(rng.random(len(space)) < self.redraw_probability, drawn, u)
+        return settled(space, config, u, rng)
 
 
 def switched_choices(space: Space, config: Config, probability: float, rng: np.random.Generator) -> dict[str, Value]:
-    """Of all choices a value: any other with ``probability``, else the one in ``config``."""
-    switched = {}
+    """Of all choices that act a value: any other with ``probability``, else the one in ``config``."""
+    switched, acting = {}, space.acting(config)
     for name, parameter in space.parameters.items():
-        if isinstance(parameter, Choice):
+        if isinstance(parameter, Choice) and name in acting:
             others = [other for other in parameter.values if other != config[name]]
             switched[name] = others[rng.integers(len(others))] if rng.random() < probability else config[name]
     return switched
+
+
+def settled(space: Space, config: Config, u: Unit, rng: np.random.Generator) -> dict[str, Value]:
+    """The config at ``u``, where ``config`` went; what did not act in it and does now is drawn from the prior."""
+    acted, coordinates = space.acting(config), dict(zip(space.names, u.tolist(), strict=True))
+
+    def value_of(name: str) -> Value:
+        parameter = space.parameters[name]
+        return parameter.decode(coordinates[name] if name in acted else parameter.prior_quantile(rng.random()))
+
+    return space.build(value_of)
 
 
 def multiply(space: Space, config: Config, step: float, rng: np.random.Generator) -> Unit:

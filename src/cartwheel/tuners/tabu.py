@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cartwheel.records import Config, SegmentId, Value
 from cartwheel.space import Choice, Space
-from cartwheel.tuners.explore import Explore, Unit, reflected, switched_choices, towards
+from cartwheel.tuners.explore import Explore, Unit, reflected, settled, switched_choices, towards
 
 
 class Tabu:
@@ -21,7 +22,6 @@ class Tabu:
 
     def __init__(self, space: Space, explore: Explore) -> None:
         self._space, self._explore = space, explore
-        self._directed = np.array([not isinstance(p, Choice) for p in space.parameters.values()])
         self._used: dict[SegmentId, set[int]] = {}
 
     def __call__(self, source: SegmentId, config: Config, rng: np.random.Generator) -> dict[str, Value]:
@@ -29,23 +29,23 @@ class Tabu:
         if self._explore.move == "none":
             return dict(config)
         used = self._used.setdefault(source, set())
-        num_left = 2 ** int(self._directed.sum()) - len(used)
+        directed = self._directed(config)
+        num_left = 2 ** int(directed.sum()) - len(used)
         if num_left == 0 or rng.random() < self._explore.redraw_probability:
             return self._space.sample(rng)
         direction = nth_unused(below(num_left, rng), used)
         used.add(direction)
-        moved = self._space.decode(self._moved(config, self._signs(direction), rng))
-        return moved | switched_choices(self._space, config, self._explore.choice_probability, rng)
+        u = self._moved(config, signs_of(direction, directed), rng)
+        switched = switched_choices(self._space, config, self._explore.choice_probability, rng)
+        return settled(self._space, config, self._space.replaced(u, switched), rng)
 
     def state(self) -> dict[str, Any]:
         return {source: sorted(used) for source, used in sorted(self._used.items()) if used}
 
-    def _signs(self, direction: int) -> Unit:
-        """[d]: bit k of the direction is the sign of the k-th parameter with one; 0 for those without."""
-        signs = np.zeros(len(self._space))
-        bits = [1.0 if direction >> k & 1 else -1.0 for k in range(int(self._directed.sum()))]
-        signs[self._directed] = bits
-        return signs
+    def _directed(self, config: Config) -> NDArray[np.bool_]:
+        """[d]: what acts and has a direction. A checkpoint has one config, so its directions stay the same."""
+        acting = self._space.acting(config)
+        return np.array([n in acting and not isinstance(p, Choice) for n, p in self._space.parameters.items()])
 
     def _moved(self, config: Config, signs: Unit, rng: np.random.Generator) -> Unit:
         if self._explore.move != "add":
@@ -53,6 +53,13 @@ class Tabu:
         low, high = self._space.cells(config)
         # from a uniform place in an integer's cell, as the explorer does
         return reflected(low + (high - low) * rng.random(len(signs)) + self._explore.step * signs)
+
+
+def signs_of(direction: int, directed: NDArray[np.bool_]) -> Unit:
+    """[d]: bit k of the direction is the sign of the k-th parameter with one; 0 for those without."""
+    signs = np.zeros(len(directed))
+    signs[directed] = [1.0 if direction >> k & 1 else -1.0 for k in range(int(directed.sum()))]
+    return signs
 
 
 def nth_unused(n: int, used: Iterable[int]) -> int:
