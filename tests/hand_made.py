@@ -10,7 +10,7 @@ import numpy as np
 from cartwheel.agents.pets.hypers import PetsShape, PlannerHypers, hypers_from_configs
 from cartwheel.agents.pets.model import Ensemble, Normaliser, init_normaliser
 from cartwheel.agents.pets.propagation import World
-from cartwheel.envs.tasks import Task
+from cartwheel.envs.tasks import Task, never
 
 POSITION = Task(
     id="position",
@@ -22,6 +22,7 @@ POSITION = Task(
     step_s=1.0,
     reward=lambda obs, action, next_obs: next_obs[0],
     reward_bound=1e6,
+    terminated=never,
 )
 """One number that the action (or whatever a hand-made world says) is added to; the reward is where it lands."""
 

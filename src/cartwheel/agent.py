@@ -115,9 +115,9 @@ def play(env: WatchedEnv, begin: Callable[[int], Act], seed: tuple[int | str, ..
     episodes = []
     for index in range(num_episodes):
         obs, act = env.reset(seed_integer(*seed, index, "reset")), begin(index)
-        total, length, terminated = 0.0, 0, False
-        while length < env.task.episode_length and not terminated:
-            obs, reward, terminated = env.step(act(obs))
+        total, length = 0.0, 0
+        while length < env.task.episode_length and not env.is_over:
+            obs, reward, _ = env.step(act(obs))
             total, length = total + reward, length + 1
         episodes.append(Episode(index, total, length, warnings=dict(env.warnings)))
     env.close()

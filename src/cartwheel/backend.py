@@ -49,7 +49,13 @@ class InlineBackend:
         from cartwheel.executors.inline import InlineExecutor, prepare_jax, user_compile_cache
 
         prepare_jax(user_compile_cache() if self.has_compile_cache else None)
-        return InlineExecutor(agent_setup(spec, reachable), checkpoints, spec.engine.lanes, on_message=say)
+        return InlineExecutor(
+            agent_setup(spec, reachable),
+            checkpoints,
+            spec.engine.lanes,
+            on_message=say,
+            max_call_s=spec.engine.max_call_s,
+        )
 
 
 def agent_setup(spec: StudySpec, reachable: Sequence[Config]) -> "AgentSetup":

@@ -26,6 +26,10 @@ def play_true_dynamics(
 
     Raises ValueError for a task whose dynamics are not known.
     """
+    if setup.task.learns_reward or setup.task.learns_termination:
+        raise ValueError(
+            f"env_id {setup.task.id!r}: plans are scored by formulas, and its reward or termination has none"
+        )
     env = make_env(setup.task)
     cohort = hypers_from_configs([setup.config(config)], setup.shape.planner)
     hypers = jax.tree.map(lambda leaf: leaf[0], cohort)
@@ -55,6 +59,8 @@ def _planner(
     one = jax.tree.map(lambda leaf: leaf[None], hypers.planner)
     bounds = jax.tree.map(jnp.asarray, planners.plan_bounds(one, shape))
     planner_hypers = jax.tree.map(jnp.asarray, hypers.planner)
+    assert task.imagined_reward is not None
+    assert task.terminated is not None
     reward_of = jax.vmap(jax.vmap(task.imagined_reward))
     terminated = jax.vmap(jax.vmap(task.terminated))
 

@@ -182,7 +182,7 @@ class Engine:
         """Step every running lane, in place: ``obs`` moves on, ended lanes leave ``running``."""
         for lane in sorted(running):
             try:
-                next_obs, reward, terminated = self._envs[lane].step(action[lane])
+                next_obs, reward, _ = self._envs[lane].step(action[lane])
             except EnvironmentFailed as error:
                 rollout.failures[lane] = str(error)
                 running.discard(lane)
@@ -191,7 +191,7 @@ class Engine:
             rollout.returns[lane] += reward
             rollout.lengths[lane] = t + 1
             obs[lane] = next_obs
-            if terminated:
+            if self._envs[lane].is_over:
                 running.discard(lane)
 
     def _plan_bounds(self, jobs: Mapping[int, EpisodeJob], hypers: PetsHypers) -> PlanBounds:

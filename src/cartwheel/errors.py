@@ -48,6 +48,12 @@ class ConfigError(CartwheelError):
     exit_code = ExitCode.CONFIG
 
 
+class EnvironmentHangs(CartwheelError):
+    """A call of an environment does not return. The study has stopped and can be resumed."""
+
+    exit_code = ExitCode.CONFIG
+
+
 class StorageError(CartwheelError):
     """The run folder cannot be read or written."""
 

@@ -120,7 +120,11 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a segment ended. ``checkpoint`` is None exactly when ``status`` is not ``"done"``."""
+    """How a segment ended. ``checkpoint`` is None exactly when ``status`` is not ``"done"``.
+
+    ``broken`` is the episode in which it failed or diverged, as far as it came: not learned from and never scored, but
+    its env steps were spent and its warnings say why.
+    """
 
     segment: SegmentId
     status: Status
@@ -128,6 +132,7 @@ class Report:
     checkpoint: CheckpointId | None
     wall_s: float = 0.0
     reason: str = ""
+    broken: Episode | None = None
 
     def __post_init__(self) -> None:
         if (self.checkpoint is None) == (self.status == "done"):
@@ -212,4 +217,11 @@ def segment_from_json(fields: Mapping[str, Any]) -> Segment:
 
 def report_from_json(fields: Mapping[str, Any]) -> Report:
     """The report whose ``dataclasses.asdict`` is ``fields``."""
-    return Report(**{**fields, "episodes": tuple(Episode(**episode) for episode in fields["episodes"])})
+    broken = fields.get("broken")
+    return Report(
+        **{
+            **fields,
+            "episodes": tuple(Episode(**episode) for episode in fields["episodes"]),
+            "broken": None if broken is None else Episode(**broken),
+        }
+    )

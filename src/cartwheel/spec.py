@@ -17,6 +17,7 @@
 
     [engine]
     lanes = 1                    # agents in one program
+    max_call_s = 300.0           # an environment that takes longer for a step hangs: the study stops, resumably
 
     [validation]
     num_episodes = 5             # played by each of the best 3 at the end; 0 for none
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 2**20
 EXTENDABLE = frozenset({"num_episodes"})
 """What may grow when a study goes on; everything else must stay as it was."""
+WITHOUT_EFFECT = frozenset({"engine.max_call_s"})
+"""What changes no result, and so may change when a study goes on."""
 
 Setting: TypeAlias = bool | int | float | str | list[int | float]
 
@@ -80,9 +83,13 @@ class SpaceSpec(_Table):
 
 
 class EngineSpec(_Table):
-    """How agents are computed. Bits depend on the number of lanes, so it belongs to the study."""
+    """How agents are computed. Bits depend on the number of lanes, so it belongs to the study.
+
+    A reset or a step of an environment that takes longer than ``max_call_s`` stops the study, resumably.
+    """
 
     lanes: int = Field(default=1, ge=1, le=64)
+    max_call_s: float = Field(default=300.0, gt=0)
 
 
 class ValidationSpec(_Table):
@@ -175,7 +182,8 @@ def differences(old: StudySpec, new: StudySpec) -> list[str]:
     """What keeps ``new`` from being the same study, grown: one ``key: old -> new`` each."""
     before, after = dict(_flat(old.to_dict())), dict(_flat(new.to_dict()))
     changed = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
-    found = [f"{key}: {before.get(key)} -> {after.get(key)}" for key in changed if key not in EXTENDABLE]
+    fixed = [key for key in changed if key not in EXTENDABLE | WITHOUT_EFFECT]
+    found = [f"{key}: {before.get(key)} -> {after.get(key)}" for key in fixed]
     if new.num_episodes < old.num_episodes:
         found.append(f"num_episodes: {old.num_episodes} -> {new.num_episodes} (it can only grow)")
     return found

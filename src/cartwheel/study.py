@@ -162,7 +162,8 @@ class StudyLoop:
                     case EpisodeDone():
                         self._add_episode(writer, outcome)
                     case ItemDone(item=Evaluation() as evaluation):
-                        writer.end_evaluation(evaluation, outcome.status, outcome.wall_s, outcome.reason)
+                        ended = (outcome.status, outcome.wall_s, outcome.reason, outcome.broken)
+                        writer.end_evaluation(evaluation, *ended)
                     case ItemDone(item=Segment() as segment):
                         reports.append(report := self._report(segment, outcome))
                         writer.add_report(report)
@@ -185,7 +186,7 @@ class StudyLoop:
         episodes = self._folder.read.episodes(segment.id)
         kept = self._folder.read.checkpoint(segment.id)
         if done.status != "done":
-            return Report(segment.id, done.status, episodes, None, done.wall_s, done.reason)
+            return Report(segment.id, done.status, episodes, None, done.wall_s, done.reason, done.broken)
         if kept is None or kept.episode != segment.stop or len(episodes) != segment.num_episodes:
             raise ValueError(f"segment {segment.id} is done after {len(episodes)} of {segment.num_episodes} episodes")
         return Report(segment.id, "done", episodes, kept.digest, done.wall_s, done.reason)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 
-from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, make_env
+from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, call_under_way, make_env
 from cartwheel.envs.tasks import CARTPOLE_SWINGUP, INVERTED_PENDULUM, LINE, PENDULUM
 
 ZERO = np.zeros(1, np.float32)
@@ -122,7 +123,7 @@ GOOD = np.zeros(2)
         (GOOD, (np.asarray([0.0, np.inf]), 0.0), "step 1 returned a value that is not finite"),
         (GOOD, (np.asarray([0.0, 1e300]), 0.0), "step 1 returned a value that is not finite"),
         (GOOD, (GOOD, np.nan), r"step 1 returned a value that is not finite \(reward nan\)"),
-        (GOOD, (GOOD, None), "step 1 raised TypeError"),
+        (GOOD, (GOOD, None), r"step 1 returned a value that is not finite \(reward nan\)"),
         (GOOD, (np.zeros((2, 1)), 0.0), r"step 1 returned an observation of shape \(2, 1\)"),
     ],
 )
@@ -172,3 +173,108 @@ def test_a_task_that_does_not_fit_its_environment_is_refused(change: dict[str, A
     """What the environment has and what the task says stand in one message, before anything is trained."""
     with pytest.raises(ValueError, match=message):
         make_env(dataclasses.replace(LINE, **change))
+
+
+class Truncating(Odd):
+    """Ends at its own limit of time."""
+
+    def step(self, _: Any) -> Any:
+        return *self.result, False, True, {}
+
+
+def test_an_environments_own_time_limit_ends_the_episode_and_terminates_nothing() -> None:
+    """Truncation is over, and not termination: nothing is learned from it."""
+    env = WatchedEnv(LINE, Truncating(GOOD, GOOD, 0.0))  # type: ignore[arg-type]
+    env.reset(0)
+    assert not env.is_over
+    _, _, terminated = env.step(ZERO)
+    assert env.is_over
+    assert not terminated
+    env.reset(0)
+    assert not env.is_over
+
+
+class Aliasing(Odd):
+    """Returns the same array at every step, changes its action, pays in an array of one number."""
+
+    def __init__(self) -> None:
+        self.obs = np.zeros(2, np.float32)
+
+    def reset(self, **_: Any) -> Any:
+        return self.obs, {}
+
+    def step(self, action: Any) -> Any:
+        action *= 0.5
+        self.obs += 1.0
+        return self.obs, np.ones(1), False, False, {}
+
+
+def test_arrays_are_not_shared_with_the_environment() -> None:
+    """An observation stays what it was, and an action too, whatever the environment does with its arrays later."""
+    env = WatchedEnv(LINE, Aliasing())  # type: ignore[arg-type]
+    action = np.ones(1, np.float32)
+    action.flags.writeable = False  # as those are that come from a device
+    first = env.reset(0)
+    second, reward, _ = env.step(action)
+    env.step(action)
+    assert (first.tolist(), second.tolist(), reward, action.tolist()) == ([0.0, 0.0], [1.0, 1.0], 1.0, [1.0])
+
+
+class Unspeakable(BaseException):
+    """Neither an Exception nor able to say what it is."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), Unspeakable()])
+def test_nothing_that_an_environment_raises_ends_the_process(error: BaseException) -> None:
+    """sys.exit() in a step fails the episode, as any exception does."""
+
+    class Raising(Odd):
+        def step(self, _: Any) -> Any:
+            raise error
+
+    env = WatchedEnv(LINE, Raising(GOOD))  # type: ignore[arg-type]
+    env.reset(0)
+    with pytest.raises(EnvironmentFailed, match=f"step 1 raised {type(error).__name__}"):
+        env.step(ZERO)
+
+
+def test_ctrl_c_is_the_users_on_the_main_thread_only() -> None:
+    """Python delivers it to the main thread: there it passes, elsewhere an environment has raised it itself."""
+
+    class Interrupting(Odd):
+        def step(self, _: Any) -> Any:
+            raise KeyboardInterrupt
+
+    env = WatchedEnv(LINE, Interrupting(GOOD))  # type: ignore[arg-type]
+    env.reset(0)
+    with pytest.raises(KeyboardInterrupt):
+        env.step(ZERO)
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            env.step(ZERO)
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert isinstance(raised[0], EnvironmentFailed)
+    assert call_under_way(thread) is None
+
+
+def test_old_steps_of_four_values_are_named() -> None:
+    """What Gym had before Gymnasium fails with the reason."""
+
+    class Old(Odd):
+        def step(self, _: Any) -> Any:
+            return GOOD, 0.0, False, {}
+
+    env = WatchedEnv(LINE, Old(GOOD))  # type: ignore[arg-type]
+    env.reset(0)
+    with pytest.raises(EnvironmentFailed, match="step 1 returned 4 values, and Gymnasium's step returns 5"):
+        env.step(ZERO)

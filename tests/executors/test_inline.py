@@ -1,5 +1,6 @@
 """The inline executor: segments, interruptions, evaluations, failures; with tiny agents and short episodes."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import fragile
 from cartwheel.agents.pets.setup import AgentSetup
+from cartwheel.errors import EnvironmentHangs
 from cartwheel.executors.inline import InlineExecutor
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, StartFrom, Work
 from cartwheel.records import CheckpointId, Evaluation, Segment, SegmentId, Sources
@@ -136,8 +138,38 @@ def test_a_broken_environment_fails_its_item_alone(make: Maker, monkeypatch: pyt
     assert done(outcomes, 1).status == "failed"
     assert "tests/Fragile-v0: step 3 raised RuntimeError" in done(outcomes, 1).reason
     assert len(episodes(outcomes, 1)) == 1
+    broken = done(outcomes, 1).broken
+    assert broken is not None
+    assert (broken.index, broken.length) == (1, 2)
     assert done(outcomes, 2).status == "done"
+    assert done(outcomes, 2).broken is None
     assert len(episodes(outcomes, 2)) == 3
+
+
+def test_an_environment_that_cannot_be_made_again_fails_its_items(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A constructor may work for the check before a study and break later: the items fail, and the next one tries."""
+    outcomes = run(make(), [work(segment(3))])
+    monkeypatch.setattr(fragile.Fragile, "__init__", lambda _: 1 / 0)
+    executor = make()
+    outcomes = run(executor, [work(segment(trial)) for trial in (1, 2)])
+    for trial in (1, 2):
+        assert done(outcomes, trial).status == "failed"
+        assert "tests/Fragile-v0': making it raised ZeroDivisionError" in done(outcomes, trial).reason
+    monkeypatch.undo()
+    assert done(run(executor, [work(segment(4))]), 4).status == "done"
+
+
+def test_an_environment_that_hangs_is_reported(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for outcomes is told the call and the setting; closing then leaves the thread behind."""
+    let_go = threading.Event()
+    monkeypatch.setattr(fragile.Fragile, "step", lambda *_: let_go.wait())
+    executor = make(max_call_s=0.5)
+    with pytest.raises(EnvironmentHangs, match=r"tests/Fragile-v0: step 1 has taken longer than 0.5 s.*max_call_s"):
+        run(executor, [work(segment(1))])
+    started = time.monotonic()
+    executor.close()
+    assert time.monotonic() - started < 1.0
+    let_go.set()
 
 
 def test_a_checkpoint_that_does_not_fit_fails_its_item(make: Maker, store: CheckpointStore) -> None:

@@ -35,6 +35,10 @@ def add_episode(folder: RunFolder, index: int, files: tuple[StoredFile, ...]) ->
         writer.add_episode(FIRST.id, Episode(index, 1.0, 10), files[0].digest, files)
 
 
+BROKEN = Episode(2, -math.inf, 4, warnings={"not_finite": 1})
+"""As far as it came."""
+
+
 def test_records_come_back_without_loss(tmp_path: Path) -> None:
     """Segments, episodes (NaN and infinite returns too), reports, events, evaluations: equal after a new opening."""
     episodes = (
@@ -53,21 +57,24 @@ def test_records_come_back_without_loss(tmp_path: Path) -> None:
             writer.add_report(report)
             writer.add_evaluation(evaluation)
             writer.add_evaluation_episode(evaluation, Episode(0, math.nan, 3))
-            writer.end_evaluation(evaluation, "diverged", 1.0, "NaN")
+            writer.end_evaluation(evaluation, "diverged", 1.0, "NaN", BROKEN)
+            failed = Report(SECOND.id, "failed", (), None, 0.5, "snapped", BROKEN)
+            writer.add_report(failed)
     with RunFolder.to_read(tmp_path) as folder:
         read = folder.read
         assert read.segments() == [FIRST, SECOND]
         assert read.segment(SECOND.id) == SECOND
-        assert read.open_segments() == [SECOND]
+        assert read.open_segments() == []
         assert read.episodes(FIRST.id) == episodes
         assert read.all_episodes() == {FIRST.id: episodes}
         assert read.report(FIRST.id) == report
-        assert read.reports() == {FIRST.id: report}
-        assert read.report(SECOND.id) is None
-        assert read.events() == [Issued(FIRST), Issued(SECOND), Reported(report)]
+        assert read.report(SECOND.id) == failed
+        assert read.reports() == {FIRST.id: report, SECOND.id: failed}
+        assert read.events() == [Issued(FIRST), Issued(SECOND), Reported(report), Reported(failed)]
         (kept,) = read.evaluations()
         assert (kept.evaluation, kept.status, kept.reason, kept.wall_s) == (evaluation, "diverged", "NaN", 1.0)
         assert len(kept.returns) == 1
+        assert kept.broken == BROKEN
         assert math.isnan(kept.returns[0])
         assert read.meta("seed") == 1
 
@@ -237,6 +244,16 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(StorageError, match=r"newer Cartwheel \(schema 99"):
+        RunFolder.to_write(tmp_path)
+
+
+def test_an_older_database_is_refused(tmp_path: Path) -> None:
+    """Before version 1.0 files of one version may not open in the next: they are not guessed at either."""
+    begun(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / "study.db")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with pytest.raises(StorageError, match=r"older Cartwheel \(schema 1,"):
         RunFolder.to_write(tmp_path)
 
 

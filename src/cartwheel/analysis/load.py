@@ -61,7 +61,8 @@ def load_arm(path: Path, name: str, label: str, tuning_env_steps: int = 0) -> Ar
 def _result(kept: KeptEvaluation) -> EvaluationResult:
     """An evaluation that failed gets a return that is not finite: it ranks worst."""
     returns = kept.returns if kept.status == "done" else (*kept.returns, math.nan)
-    env_steps = sum(episode.env_steps for episode in kept.episodes)
+    broken = () if kept.broken is None else (kept.broken,)
+    env_steps = sum(episode.env_steps for episode in (*kept.episodes, *broken))
     return EvaluationResult(kept.evaluation.segment, kept.evaluation.seed, returns, env_steps)
 
 

@@ -6,6 +6,7 @@ episodes of the trial it came from.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -106,7 +107,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A study in numbers. Env steps include random episodes and those of segments that failed."""
+    """A study in numbers. Env steps include random episodes, those of segments that failed, and broken episodes."""
 
     num_trials: int
     num_segments_done: int
@@ -220,9 +221,23 @@ def counts(tables: StudyTables) -> Counts:
         num_backtracks=kinds.count("backtrack"),
         num_episodes=len(episodes),
         num_random_episodes=sum(episode.is_random for episode in episodes),
-        env_steps=sum(episode.env_steps for episode in episodes),
+        env_steps=sum(episode.env_steps for episode in (*episodes, *broken_episodes(tables))),
         evaluation_env_steps=sum(result.env_steps for result in tables.evaluations),
     )
+
+
+def broken_episodes(tables: StudyTables) -> list[Episode]:
+    """Those in which segments failed or diverged, as far as they came."""
+    return [report.broken for report in tables.reports.values() if report.broken is not None]
+
+
+def warnings(tables: StudyTables) -> Counter[str]:
+    """What was noted about the environment, broken episodes included: how often, by kind."""
+    counted: Counter[str] = Counter()
+    for episodes in (*tables.episodes.values(), broken_episodes(tables)):
+        for episode in episodes:
+            counted.update(episode.warnings)
+    return counted
 
 
 def failures(tables: StudyTables) -> dict[tuple[str, str], list[SegmentId]]:
@@ -236,10 +251,11 @@ def failures(tables: StudyTables) -> dict[tuple[str, str], list[SegmentId]]:
 
 def network_evaluations(tables: StudyTables, per_env_step: Callable[[Config], float]) -> float:
     """Network evaluations that planning cost the study in all. Random episodes plan nothing."""
+    ran = [(segment, episode) for segment, episodes in tables.episodes.items() for episode in episodes]
+    ran += [(report.segment, report.broken) for report in tables.reports.values() if report.broken is not None]
     return sum(
         episode.env_steps * per_env_step(tables.segments[segment].config)
-        for segment, episodes in tables.episodes.items()
-        for episode in episodes
+        for segment, episode in ran
         if not episode.is_random
     )
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from cartwheel.envs.task import Action, Obs, Scalar, States, Task
+from cartwheel.envs.task import Action, Obs, Scalar, States, Task, never
 
 # --- The seven-jointed arm -------------------------------------------------------------------------------------------
 
@@ -52,6 +52,7 @@ PETS_REACHER3D = Task(
     step_s=0.02,
     reward=_reacher3d_reward,
     reward_bound=40.0,
+    terminated=never,
     state_bound=1000.0,  # full torque on a freely rolling wrist: 200 rad/s, 600 rad in an episode
     observe=_reacher3d_observe,
     # the paper's; they go with its model of 4x200 and 400 samples
@@ -90,6 +91,7 @@ PETS_PUSHER = Task(
     step_s=0.04,
     reward=_pusher_reward,
     reward_bound=20.0,
+    terminated=never,
     state_bound=200.0,
     observe=_pusher_observe,
     # the paper's, like its learning rate, which is the agent's own default; made for 3x200 and 500 samples
@@ -138,6 +140,7 @@ REACHER = Task(
     step_s=0.02,
     reward=_reacher_reward,
     reward_bound=3.0,
+    terminated=never,
     state_bound=500.0,
     target=_reacher_target,
     next_obs=_reacher_next_obs,

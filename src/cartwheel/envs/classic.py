@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from cartwheel.envs.task import Action, Obs, Scalar, States, Task
+from cartwheel.envs.task import Action, Obs, Scalar, States, Task, never
 
 # --- CartPole swing-up (Chua et al. 2018; own MJCF) ------------------------------------------------------------
 
@@ -32,6 +32,7 @@ CARTPOLE_SWINGUP = Task(
     step_s=0.04,
     reward=_swingup_reward,
     reward_bound=1.1,
+    terminated=never,
     state_bound=500.0,
     encode=_swingup_encode,
 )
@@ -63,6 +64,7 @@ PENDULUM = Task(
     step_s=0.05,
     reward=_pendulum_reward,
     reward_bound=16.3,
+    terminated=never,
     state_bound=8.0,
     next_obs=_pendulum_next_obs,
 )
@@ -98,7 +100,6 @@ INVERTED_PENDULUM = Task(
     state_bound=100.0,
     terminated=_balance_terminated,
     planner_reward=_balance_planner_reward,
-    has_termination=True,
     # the first episodes last five steps: without many passes over so few rows nothing is learned
     defaults={"num_epochs": 100, "learning_rate": 3e-3, "plan_horizon": 15, "noise_exponent": 0.5},
 )
@@ -151,7 +152,6 @@ INVERTED_DOUBLE_PENDULUM = Task(
     terminated=_double_terminated,
     next_obs=_double_next_obs,
     observe=_double_observe,
-    has_termination=True,
 )
 
 
@@ -193,7 +193,6 @@ MOUNTAIN_CAR = Task(
     state_bound=1.3,
     terminated=_car_terminated,
     planner_reward=_car_planner_reward,
-    has_termination=True,
 )
 
 
@@ -214,6 +213,7 @@ LINE = Task(
     step_s=1.0,
     reward=_line_reward,
     reward_bound=1e3,
+    terminated=never,
     # an episode is one batch, so many passes; the best plan is full left, full right, rest: white noise finds it
     defaults={"num_epochs": 100, "plan_horizon": 10, "noise_exponent": 0.0},
 )

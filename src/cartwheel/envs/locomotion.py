@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from cartwheel.envs.task import Action, Obs, Scalar, States, Task
+from cartwheel.envs.task import Action, Obs, Scalar, States, Task, never
 
 
 def _effort(action: Action, weight: float) -> Scalar:
@@ -71,6 +71,7 @@ PETS_HALFCHEETAH = Task(
     step_s=0.05,
     reward=_pets_cheetah_reward,
     reward_bound=40.0,
+    terminated=never,
     state_bound=2000.0,
     encode=_pets_cheetah_encode,
     target=_speed_then_changes,
@@ -105,6 +106,7 @@ PETS_HOPPER = Task(
     step_s=0.008,
     reward=_pets_hopper_reward,
     reward_bound=20.0,
+    terminated=never,
     state_bound=500.0,
     planner_reward=_pets_hopper_planner_reward,
     encode=_all_but_first,
@@ -135,6 +137,7 @@ HALFCHEETAH = Task(
     step_s=0.05,
     reward=_cheetah_reward,
     reward_bound=40.0,
+    terminated=never,
     state_bound=2000.0,
     encode=_pets_cheetah_encode,  # the same numbers: only what stands in the first place differs
     env_kwargs=_SEES_POSITION,
@@ -176,7 +179,6 @@ HOPPER = Task(
     terminated=_hopper_terminated,
     encode=_all_but_first,
     observe=_clipped_velocities,
-    has_termination=True,
     env_kwargs=_SEES_POSITION,
 )
 
@@ -194,7 +196,6 @@ WALKER2D = Task(
     terminated=_walker_terminated,
     encode=_all_but_first,
     observe=_clipped_velocities,
-    has_termination=True,
     env_kwargs=_SEES_POSITION,
 )
 
@@ -219,6 +220,7 @@ SWIMMER = Task(
     step_s=0.04,
     reward=_swimmer_reward,
     reward_bound=20.0,
+    terminated=never,
     state_bound=500.0,
     encode=_swimmer_encode,
     env_kwargs=_SEES_POSITION,

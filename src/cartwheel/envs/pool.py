@@ -4,8 +4,12 @@ MuJoCo resets itself silently when its state breaks and the step looks normal, s
 warning counters and the finiteness of observation and reward are read. Nothing is written into the user's folder.
 """
 
+import contextlib
 import math
+import threading
+import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +18,25 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from cartwheel.envs import own
+from cartwheel.envs.making import CannotMake, Env, close, describe, is_users_interrupt, make_vector_env
 from cartwheel.envs.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of an environment that is under way, since when by ``time.monotonic``."""
+
+    what: str
+    since: float
+
+
+_calls: dict[int, Call] = {}
+"""By thread, which is in one environment at a time: so that another thread can see whether one hangs."""
+
+
+def call_under_way(thread: threading.Thread) -> Call | None:
+    """What a thread waits for, if that is an environment."""
+    return None if thread.ident is None else _calls.get(thread.ident)
 
 
 class EnvironmentFailed(Exception):
@@ -24,10 +45,6 @@ class EnvironmentFailed(Exception):
 
 def _swallow(message: str) -> None:
     """The counters say it all; MuJoCo's default handler would write MUJOCO_LOG.TXT where the user stands."""
-
-
-def _say(message: str) -> str:
-    return " ".join(message.split())[:300]
 
 
 @dataclass(slots=True)
@@ -40,55 +57,77 @@ class WatchedEnv:
     """
 
     task: Task
-    env: gymnasium.Env[Any, Any]
+    env: Env
     warnings: Counter[str] = field(default_factory=Counter)
     step_index: int = 0
+    is_over: bool = False
     _time_s: float = -math.inf
 
     def reset(self, seed: int) -> NDArray[np.float32]:
         """The first observation [O] of an episode."""
-        self.warnings, self.step_index, self._time_s = Counter(), 0, -math.inf
-        try:
+        self.warnings, self.step_index, self._time_s, self.is_over = Counter(), 0, -math.inf, False
+        with self._calling("reset"):
             obs, _ = self.env.reset(seed=seed)
-        except Exception as error:
-            raise EnvironmentFailed(f"{self.task.env_id}: reset raised {_say(repr(error))}") from error
-        vector = self._checked(obs)
-        self._watch(vector, 0.0)
+            vector = self._checked(obs)
+            self._watch(vector, 0.0)
         return vector
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool]:
-        """Observation [O], reward, and whether the episode terminated (reaching a time limit is not termination)."""
+        """Observation [O], reward, and whether the episode terminated (reaching a time limit is not termination).
+
+        ``is_over`` then says whether it has ended either way.
+        """
         self.step_index += 1
-        space = self.env.action_space
-        try:
-            obs, reward, terminated, _, _ = self.env.step(np.asarray(action, space.dtype))
-            reward = float(reward)
-        except Exception as error:
-            raise EnvironmentFailed(self._at(f"raised {_say(repr(error))}")) from error
-        vector = self._checked(obs)
-        self._watch(vector, reward)
+        with self._calling(f"step {self.step_index}"):
+            # a copy of its own: whatever an environment does to its action, what was planned is what is remembered
+            outcome = self.env.step(np.array(action, self.env.action_space.dtype))
+            if len(outcome) != 5:
+                raise EnvironmentFailed(self._at(f"returned {len(outcome)} values, and Gymnasium's step returns 5"))
+            obs, paid, terminated, truncated, _ = outcome
+            reward = float(np.asarray(paid, np.float64).reshape(()))
+            self.is_over = bool(terminated) or bool(truncated)
+            vector = self._checked(obs)
+            self._watch(vector, reward)
         return vector, reward, bool(terminated)
 
     def close(self) -> None:
-        self.env.close()
+        close(self.env)
+
+    @contextlib.contextmanager
+    def _calling(self, what: str) -> Iterator[None]:
+        """Whatever is raised inside fails the episode: an environment ends neither the thread nor the study."""
+        thread = threading.get_ident()
+        _calls[thread] = Call(f"{self.task.env_id}: {what}", time.monotonic())
+        try:
+            yield
+        except EnvironmentFailed:
+            raise
+        except BaseException as error:
+            if is_users_interrupt(error):
+                raise
+            raise EnvironmentFailed(f"{self.task.env_id}: {what} raised {describe(error)}") from error
+        finally:
+            del _calls[thread]
 
     def _checked(self, obs: Any) -> NDArray[np.float32]:
+        """A copy of an observation: some environments return the same array at every step."""
         try:
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is seen as that
-                vector = np.asarray(obs, np.float32)
+                vector = np.array(obs, np.float32)
         except (TypeError, ValueError) as error:
-            raise EnvironmentFailed(self._at(f"returned an observation that is no vector: {error!r}")) from error
+            what = f"returned an observation that is no vector: {describe(error)}"
+            raise EnvironmentFailed(self._at(what)) from error
         if vector.shape != (self.task.obs_size,):
             raise EnvironmentFailed(self._at(f"returned an observation of shape {vector.shape}"))
         return vector
 
     def _watch(self, obs: NDArray[np.float32], reward: float) -> None:
-        data = getattr(self.env.unwrapped, "data", None)
+        data = _mujoco_data(self.env)
         state: NDArray[Any] = obs
-        if isinstance(data, mujoco.MjData):
+        if data is not None:
             self._read_counters(data)
             state = np.concatenate([data.qpos, data.qvel])  # observations may clip velocities, or leave places out
-        if not np.isfinite(reward) or not np.all(np.isfinite(obs)):
+        if not abs(reward) <= _FLOAT32_MAX or not np.all(np.isfinite(obs)):
             self.warnings["not_finite"] += 1
             raise EnvironmentFailed(self._at(f"returned a value that is not finite (reward {reward})"))
         if abs(reward) > self.task.reward_bound:
@@ -108,16 +147,23 @@ class WatchedEnv:
         return f"{self.task.env_id}: step {self.step_index} {what}"
 
 
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+"""Rewards are learned from in float32, as observations are."""
+
+
+def _mujoco_data(env: Env) -> Any:
+    """The simulator's state: of Gymnasium's environments, or of dm_control's behind an adapter; else None."""
+    inner = env.unwrapped
+    data = getattr(inner, "data", None)
+    if data is None:
+        data = getattr(getattr(getattr(inner, "physics", None), "data", None), "ptr", None)
+    return data if isinstance(data, mujoco.MjData) else None
+
+
 def make_env(task: Task, **kwargs: Any) -> WatchedEnv:
-    """The task's environment. Raises ValueError if Gymnasium does not know it or it does not fit the task."""
-    own.register()
+    """The task's environment. Raises CannotMake, a ValueError, if it cannot be made or does not fit the task."""
     mujoco.set_mju_user_warning(_swallow)
-    try:
-        env = gymnasium.make(
-            task.env_id, max_episode_steps=task.episode_length, disable_env_checker=True, **task.env_kwargs, **kwargs
-        )
-    except gymnasium.error.Error as error:
-        raise ValueError(f"env_id {task.env_id!r}: {_say(str(error))}") from error
+    env = make_vector_env(task.env_id, max_episode_steps=task.episode_length, **task.env_kwargs, **kwargs)
     found = {"observations": env.observation_space, "actions": env.action_space}
     wanted: dict[str, gymnasium.spaces.Box] = {
         "observations": gymnasium.spaces.Box(-np.inf, np.inf, (task.obs_size,)),
@@ -125,8 +171,8 @@ def make_env(task: Task, **kwargs: Any) -> WatchedEnv:
     }
     for what, space in found.items():
         if not _fits(space, wanted[what], is_bounded=what == "actions"):
-            env.close()
-            raise ValueError(f"task {task.id!r}: {task.env_id} has {what} {space}, the task says {wanted[what]}")
+            close(env)
+            raise CannotMake(f"task {task.id!r}: {task.env_id} has {what} {space}, the task says {wanted[what]}")
     return WatchedEnv(task, env)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from cartwheel.envs.tasks import Task, register_task
+from cartwheel.envs.tasks import Task, never, register_task
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Probe:
 
 
 def _task(name: str, obs_size: int, episode_length: int, reward: Callable[[Any, Any, Any], Any], **more: Any) -> Task:
-    bounds = {"action_low": (-1.0,), "action_high": (1.0,), **more}
+    rest = {"action_low": (-1.0,), "action_high": (1.0,), "terminated": never, **more}
     return Task(
         id=f"probe-{name}",
         env_id=f"cartwheel/Probe{name.capitalize()}-v0",
@@ -41,7 +41,7 @@ def _task(name: str, obs_size: int, episode_length: int, reward: Callable[[Any, 
         step_s=1.0,
         reward=reward,
         reward_bound=10.0,
-        **bounds,
+        **rest,
     )
 
 
@@ -71,7 +71,6 @@ CLIFF = Probe(
         8,
         lambda obs, action, after: after[0],
         terminated=lambda after: after[0] > 1.0,
-        has_termination=True,
     ),
     start=(0.0,),
     move=lambda obs, action: obs + 0.5 * action,
@@ -99,8 +98,8 @@ class ProbeEnv(gymnasium.Env):
     def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float64], float, bool, bool, dict[str, Any]]:
         task, before = self._probe.task, self._obs
         self._obs = np.asarray(self._probe.move(before, np.asarray(action, np.float64)))
-        reward: Any = task.reward(before, action, self._obs)  # type: ignore[arg-type]  # plain arithmetic
-        ended = task.has_termination and bool(task.terminated(self._obs))  # type: ignore[arg-type]  # likewise
+        reward: Any = task.reward(before, action, self._obs)  # type: ignore[arg-type,misc]  # plain arithmetic
+        ended = task.has_termination and bool(task.terminated(self._obs))  # type: ignore[arg-type,misc]  # likewise
         return self._obs.copy(), float(reward), ended, False, {}
 
 

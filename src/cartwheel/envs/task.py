@@ -7,10 +7,11 @@ imagined transitions with the task's own reward. So a task is three formulas and
     terminated(next_obs)               whether the episode ends there
     encode(obs)                        what the model sees of an observation
 
-``target`` and ``next_obs`` say what the model predicts and how an observation follows from it; both default to
-differences. All functions work on single vectors, ``obs`` [O], ``action`` [A], in the environment's own units, are
-written with ``jax.numpy`` and are vectorised by their callers. ``observe`` alone works on the host, with NumPy and any
-leading axes: it says how observations follow from MuJoCo's states, so that the true dynamics can be a planner's model.
+A reward or a termination that is not given is learned from data, beside the dynamics. ``target`` and ``next_obs`` say
+what the model predicts and how an observation follows from it; both default to differences. All functions work on
+single vectors, ``obs`` [O], ``action`` [A], in the environment's own units, are written with ``jax.numpy`` and are
+vectorised by their callers. ``observe`` alone works on the host, with NumPy and any leading axes: it says how
+observations follow from MuJoCo's states, so that the true dynamics can be a planner's model.
 """
 
 import math
@@ -42,7 +43,8 @@ def _sum(obs: Obs, prediction: Obs) -> Obs:
     return obs + prediction
 
 
-def _never(next_obs: Obs) -> Bool[Array, ""]:
+def never(next_obs: Obs) -> Bool[Array, ""]:
+    """The termination of episodes that only their length ends."""
     return jnp.zeros((), bool) & (next_obs[0] != next_obs[0])
 
 
@@ -55,7 +57,9 @@ class Task:
     """One task. ``id`` is ours, ``env_id`` Gymnasium's, which is made with ``env_kwargs``.
 
     ``action_low`` and ``action_high`` are in the environment's units; ``step_s`` is the duration of one environment
-    step. ``planner_reward`` is what the planner maximises where that is declared to differ from ``reward``.
+    step, None where it is not known. ``reward`` and ``terminated`` are learned where they are None; ``terminated`` is
+    ``never`` where nothing but the episode's length ends it. ``planner_reward`` is what the planner maximises where
+    that is declared to differ from ``reward``.
     ``reward_bound`` is the largest |reward| that working physics can pay in one step, ``state_bound`` the largest
     entry of a state that it can reach: of MuJoCo's ``qpos`` and ``qvel``, elsewhere of an observation.
     ``observe(before, qpos, qvel)`` is the observation of a MuJoCo state, ``before`` the ``qpos`` of one environment
@@ -68,17 +72,16 @@ class Task:
     action_low: tuple[float, ...]
     action_high: tuple[float, ...]
     episode_length: int
-    step_s: float
-    reward: Callable[[Obs, Action, Obs], Scalar]
-    reward_bound: float
+    step_s: float | None = None
+    reward: Callable[[Obs, Action, Obs], Scalar] | None = None
+    reward_bound: float = math.inf
     state_bound: float = math.inf
-    terminated: Callable[[Obs], Bool[Array, ""]] = _never
+    terminated: Callable[[Obs], Bool[Array, ""]] | None = never
     planner_reward: Callable[[Obs, Action, Obs], Scalar] | None = None
     encode: Callable[[Obs], Array] = _unchanged
     target: Callable[[Obs, Obs], Array] = _difference
     next_obs: Callable[[Obs, Array], Obs] = _sum
     observe: Callable[[States, States, States], States] = _positions_and_velocities
-    has_termination: bool = False
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, float | int | str] = field(default_factory=dict)
 
@@ -87,6 +90,21 @@ class Task:
         return len(self.action_low)
 
     @property
-    def imagined_reward(self) -> Callable[[Obs, Action, Obs], Scalar]:
-        """The reward that plans are scored with."""
+    def imagined_reward(self) -> Callable[[Obs, Action, Obs], Scalar] | None:
+        """The reward that plans are scored with; None where it is learned."""
         return self.reward if self.planner_reward is None else self.planner_reward
+
+    @property
+    def learns_reward(self) -> bool:
+        """Whether the model predicts what a step pays."""
+        return self.imagined_reward is None
+
+    @property
+    def learns_termination(self) -> bool:
+        """Whether the model predicts that a step ends the episode."""
+        return self.terminated is None
+
+    @property
+    def has_termination(self) -> bool:
+        """Whether anything but its length can end an episode."""
+        return self.terminated is not never

@@ -13,7 +13,7 @@ from cartwheel.envs.classic import (
     PENDULUM,
 )
 from cartwheel.envs.locomotion import HALFCHEETAH, HOPPER, PETS_HALFCHEETAH, PETS_HOPPER, SWIMMER, WALKER2D
-from cartwheel.envs.task import Task
+from cartwheel.envs.task import Task, never
 from cartwheel.envs.walkers import ANT, HEXAPOD, QUADRUPED
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "WALKER2D",
     "Task",
     "get_task",
+    "never",
     "register_task",
     "task_ids",
 ]

@@ -7,7 +7,7 @@ environments were never released, and share nothing with them but the number of 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from cartwheel.envs.task import Action, Obs, Scalar, Task
+from cartwheel.envs.task import Action, Obs, Scalar, Task, never
 
 
 def _without_place(obs: Obs) -> Array:
@@ -48,7 +48,6 @@ ANT = Task(
     terminated=_ant_terminated,
     encode=_without_place,
     next_obs=_add_and_normalise,
-    has_termination=True,
     # contact forces are no function of what is observed: neither seen nor paid for (Gymnasium's defaults do both)
     env_kwargs={
         "exclude_current_positions_from_observation": False,
@@ -76,6 +75,7 @@ def _walker(name: str, num_legs: int) -> Task:
         step_s=0.05,
         reward=_walk_reward,
         reward_bound=20.0,
+        terminated=never,
         state_bound=500.0,
         encode=_without_place,
         next_obs=_add_and_normalise,

@@ -6,6 +6,7 @@ which thread runs what changes no result (see ``cartwheel.engine``).
 
 import contextlib
 import dataclasses
+import math
 import os
 import queue
 import threading
@@ -21,7 +22,9 @@ from cartwheel.agents.pets.agent import PetsState
 from cartwheel.agents.pets.arrays import PARTS, buffer_from_shards, part_from_arrays, shard_to_arrays, to_arrays
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult
-from cartwheel.errors import CorruptCheckpoint
+from cartwheel.envs.making import CannotMake
+from cartwheel.envs.pool import Call, call_under_way
+from cartwheel.errors import CorruptCheckpoint, EnvironmentHangs
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Work
 from cartwheel.records import CheckpointId, Config, Segment, Status, StoredFile
 from cartwheel.store.checkpoints import CheckpointStore
@@ -99,8 +102,10 @@ class InlineExecutor:
         lanes_per_device: int = 1,
         max_devices: int | None = None,
         on_message: Callable[[str], None] = lambda message: None,
+        max_call_s: float = math.inf,
     ) -> None:
         self._setup, self._checkpoints, self._width = setup, checkpoints, lanes_per_device
+        self._max_call_s = max_call_s
         self._say = on_message
         self._todo: queue.Queue[Work] = queue.Queue()
         self._outcomes: queue.Queue[Sequence[Outcome] | BaseException] = queue.Queue()
@@ -130,20 +135,42 @@ class InlineExecutor:
         self._todo.put(work)
 
     def next_outcomes(self, timeout_s: float) -> Sequence[Outcome]:
-        """Outcomes since the last call, waiting up to ``timeout_s`` for the first. May be empty."""
+        """Outcomes since the last call, waiting up to ``timeout_s`` for the first. May be empty.
+
+        Raises EnvironmentHangs if a thread waits for an environment for longer than ``max_call_s``: it cannot be
+        ended from here, so nothing more would come.
+        """
         outcomes: list[Outcome] = []
         try:
             outcomes.extend(self._checked(self._outcomes.get(timeout=timeout_s)))
             while True:
                 outcomes.extend(self._checked(self._outcomes.get_nowait()))
         except queue.Empty:
+            if not outcomes:
+                self._check_that_none_hangs()
             return outcomes
 
     def close(self) -> None:
-        """Abandon running episodes at their next environment step, stop, and free everything."""
+        """Abandon running episodes at their next environment step, stop, and free everything.
+
+        A thread that hangs in an environment is left behind: it ends with the process.
+        """
         self._stop.set()
         for thread in self._threads:
-            thread.join()
+            while thread.is_alive() and self._hanging_call(thread) is None:
+                thread.join(_IDLE_POLL_S)
+
+    def _check_that_none_hangs(self) -> None:
+        for call in filter(None, map(self._hanging_call, self._threads)):
+            raise EnvironmentHangs(
+                f"{call.what} has taken longer than {self._max_call_s:g} s",
+                "engine.max_call_s",
+                "the study is safe and the same command goes on: mend the environment, or raise --engine.max-call-s",
+            )
+
+    def _hanging_call(self, thread: threading.Thread) -> Call | None:
+        call = call_under_way(thread)
+        return call if call is not None and time.monotonic() - call.since > self._max_call_s else None
 
     def _checked(self, outcomes: Sequence[Outcome] | BaseException) -> Sequence[Outcome]:
         if isinstance(outcomes, BaseException):
@@ -159,8 +186,9 @@ class InlineExecutor:
         try:
             while not self._stop.is_set():
                 while len(lanes) < self._width and (work := self._next_work(wait=not lanes)) is not None:
-                    engine = engine or self._build(device)
-                    self._begin(engine, lanes, work)
+                    engine = engine or self._build(device, work)
+                    if engine is not None:
+                        self._begin(engine, lanes, work)
                 if engine is not None and lanes:
                     self._advance(engine, lanes)
         except Abandoned:
@@ -177,9 +205,14 @@ class InlineExecutor:
         except queue.Empty:
             return None
 
-    def _build(self, device: Any) -> Engine:
+    def _build(self, device: Any, work: Work) -> Engine | None:
+        """An engine for ``work``, which fails if its environments cannot be made."""
         self._say(f"compiling for {device.platform} device {device.id}")
-        engine = Engine(self._setup.task, self._setup.shape, self._width, device)
+        try:
+            engine = Engine(self._setup.task, self._setup.shape, self._width, device)
+        except CannotMake as error:
+            self._outcomes.put([ItemDone(work.item, "failed", str(error), 0.0)])
+            return None
         self._say(f"compiled in {engine.compile_s:.1f} s")
         with self._lock:
             self.compile_s = max(self.compile_s, engine.compile_s)
@@ -221,11 +254,13 @@ class InlineExecutor:
         outcomes: list[Outcome] = []
         for slot, result in results.items():
             ended = self._status(lanes[slot], result)
-            if not result.failure:
+            broken = result.episode if result.failure else None
+            if broken is None:
                 outcomes.append(self._record(lanes[slot], result, states.get(slot)))
             if ended is not None:
                 lane = lanes.pop(slot)
-                outcomes.append(ItemDone(lane.work.item, ended, result.failure, time.perf_counter() - lane.started))
+                wall_s = time.perf_counter() - lane.started
+                outcomes.append(ItemDone(lane.work.item, ended, result.failure, wall_s, broken))
         # what ends together is told together, so that the study commits it together
         self._outcomes.put(outcomes)
 

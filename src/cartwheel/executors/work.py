@@ -54,12 +54,16 @@ class EpisodeDone:
 
 @dataclass(frozen=True, slots=True)
 class ItemDone:
-    """``item`` ended. A segment that is done ends at the checkpoint of its last episode."""
+    """``item`` ended. A segment that is done ends at the checkpoint of its last episode.
+
+    ``broken`` is the episode in which it failed or diverged, as far as it came.
+    """
 
     item: Segment | Evaluation
     status: Status
     reason: str
     wall_s: float
+    broken: Episode | None = None
 
 
 Outcome: TypeAlias = EpisodeDone | ItemDone

@@ -4,7 +4,6 @@ No script, no request, no clock: equal tables give equal bytes. Every figure is 
 and the style sheet shows the one that fits.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -24,6 +23,7 @@ from cartwheel.analysis.tables import (
     network_evaluations,
     schedule_of,
     trial_noun,
+    warnings,
 )
 from cartwheel.analysis.wording import compact, duration, fixed, number, percent, plural
 from cartwheel.records import Config
@@ -223,12 +223,9 @@ def _failure_body(tables: StudyTables) -> Iterator[Html]:
     if kinds:
         rows = [[status, reason or "no reason given", ", ".join(ids)] for (status, reason), ids in kinds.items()]
         yield table(["how", "why", "segments (trial.index)"], rows, "plain")
-    warnings: Counter[str] = Counter()
-    for episodes in tables.episodes.values():
-        for episode in episodes:
-            warnings.update(episode.warnings)
-    if warnings:
-        told = [[kind, f"{times:,}"] for kind, times in sorted(warnings.items())]
+    noted = warnings(tables)
+    if noted:
+        told = [[kind, f"{times:,}"] for kind, times in sorted(noted.items())]
         yield table(["simulator warning", "times"], told, "plain")
     else:
         yield paragraph(f"The simulator gave no warning in {plural(counts(tables).num_episodes, 'episode')}.")

@@ -14,7 +14,7 @@ from typing import Any
 from cartwheel.errors import StorageError
 
 APPLICATION_ID = 0x43617274  # "Cart": tells our files from other SQLite databases
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 30.0
 """A commit waits this long for readers such as ``cartwheel status`` to finish."""
 
@@ -115,11 +115,13 @@ class Database:
             num_tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if application != APPLICATION_ID and (application or version or num_tables):
             raise StorageError("this database is not a Cartwheel study", str(self.path), "choose another run folder")
-        if version > SCHEMA_VERSION:
+        if version not in (0, SCHEMA_VERSION):
+            is_newer = version > SCHEMA_VERSION
             raise StorageError(
-                f"written by a newer Cartwheel (schema {version}, this one knows {SCHEMA_VERSION})",
+                f"written by {'a newer' if is_newer else 'an older'} Cartwheel "
+                f"(schema {version}, this one knows {SCHEMA_VERSION})",
                 str(self.path),
-                "update Cartwheel",
+                "update Cartwheel" if is_newer else "go on with that version, or begin a new study",
             )
         for pragma in ("foreign_keys = ON", "journal_mode = TRUNCATE", "synchronous = EXTRA"):
             self.execute(f"PRAGMA {pragma}")

@@ -16,7 +16,14 @@ from cartwheel.records import (
     event_from_json,
 )
 from cartwheel.store.database import Database, Row
-from cartwheel.store.rows import EPISODE_COLUMNS, SEGMENT_COLUMNS, decoded, episode_from_row, segment_from_row
+from cartwheel.store.rows import (
+    EPISODE_COLUMNS,
+    SEGMENT_COLUMNS,
+    broken_from_json,
+    decoded,
+    episode_from_row,
+    segment_from_row,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +38,14 @@ class KeptCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class KeptEvaluation:
-    """An evaluation and what has come of it; ``status`` is None while it runs."""
+    """An evaluation and what has come of it; ``status`` is None while it runs, ``broken`` as in ``Report``."""
 
     evaluation: Evaluation
     status: Status | None
     episodes: tuple[Episode, ...]
     wall_s: float
     reason: str
+    broken: Episode | None = None
 
     @property
     def returns(self) -> tuple[float, ...]:
@@ -154,7 +162,8 @@ class StudyReader:
         sql = f'SELECT {EPISODE_COLUMNS} FROM evaluation_episodes WHERE evaluation = ? ORDER BY "index"'
         episodes = tuple(map(episode_from_row, self._database.rows(sql, (row["id"],))))
         evaluation = Evaluation(row["segment"], row["seed"], row["num_episodes"])
-        return KeptEvaluation(evaluation, row["status"], episodes, row["wall_s"], row["reason"])
+        broken = broken_from_json(row["broken"])
+        return KeptEvaluation(evaluation, row["status"], episodes, row["wall_s"], row["reason"], broken)
 
     def _count(self, sql: str, *parameters: str) -> int:
         row = self._database.row(sql, parameters)
@@ -162,7 +171,8 @@ class StudyReader:
 
 
 def _report(row: Row, episodes: tuple[Episode, ...]) -> Report:
-    return Report(row["segment"], row["status"], episodes, row["checkpoint"], row["wall_s"], row["reason"])
+    broken = broken_from_json(row["broken"])
+    return Report(row["segment"], row["status"], episodes, row["checkpoint"], row["wall_s"], row["reason"], broken)
 
 
 def _checkpoint(row: Row) -> KeptCheckpoint:

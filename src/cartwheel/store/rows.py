@@ -55,6 +55,16 @@ def episode_from_row(row: Row) -> Episode:
     )
 
 
+def broken_to_json(episode: Episode | None) -> str | None:
+    """The column ``broken``."""
+    return None if episode is None else to_json(dataclasses.asdict(episode))
+
+
+def broken_from_json(text: str | None) -> Episode | None:
+    """The inverse of ``broken_to_json``."""
+    return None if text is None else decoded(text, lambda fields: Episode(**fields))
+
+
 def segment_row(segment: Segment) -> tuple[Any, ...]:
     """Values for ``SEGMENT_COLUMNS``."""
     sources = None if segment.sources is None else to_json(dataclasses.asdict(segment.sources))

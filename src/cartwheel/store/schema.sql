@@ -50,7 +50,8 @@ CREATE TABLE reports (
     status     TEXT NOT NULL,
     checkpoint TEXT,                    -- digest, NULL unless done
     wall_s     REAL NOT NULL,
-    reason     TEXT NOT NULL
+    reason     TEXT NOT NULL,
+    broken     TEXT                     -- JSON: the episode in which it ended badly, as far as it came
 ) WITHOUT ROWID;
 
 CREATE TABLE checkpoints (              -- the newest of each segment; its last one once the segment is done
@@ -81,6 +82,7 @@ CREATE TABLE evaluations (
     status       TEXT,                  -- NULL while it runs
     wall_s       REAL NOT NULL DEFAULT 0,
     reason       TEXT NOT NULL DEFAULT '',
+    broken       TEXT,                  -- as in reports
     UNIQUE (segment, seed, num_episodes)
 );
 

@@ -19,7 +19,7 @@ from cartwheel.records import (
 )
 from cartwheel.store.checkpoints import CheckpointStore
 from cartwheel.store.database import Database
-from cartwheel.store.rows import EPISODE_COLUMNS, SEGMENT_COLUMNS, episode_row, segment_row, to_json
+from cartwheel.store.rows import EPISODE_COLUMNS, SEGMENT_COLUMNS, broken_to_json, episode_row, segment_row, to_json
 
 
 class StudyWriter:
@@ -56,7 +56,8 @@ class StudyWriter:
     def add_report(self, report: Report) -> None:
         """How a segment ended. Its last checkpoint stays for good if it is done, and is of no use if it is not."""
         row = (report.segment, report.status, report.checkpoint, report.wall_s, report.reason)
-        self._database.execute("INSERT INTO reports VALUES (?, ?, ?, ?, ?)", row)
+        values = (*row, broken_to_json(report.broken))
+        self._database.execute("INSERT INTO reports VALUES (?, ?, ?, ?, ?, ?)", values)
         self._add_event(Reported(report))
         if report.status == "done":
             self._database.execute("UPDATE checkpoints SET is_final = 1 WHERE segment = ?", (report.segment,))
@@ -78,10 +79,13 @@ class StudyWriter:
         sql = f"INSERT INTO evaluation_episodes (evaluation, {EPISODE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         self._database.execute(sql, (self._evaluation_id(evaluation), *episode_row(episode)))
 
-    def end_evaluation(self, evaluation: Evaluation, status: Status, wall_s: float, reason: str) -> None:
-        """How an evaluation ended."""
-        sql = "UPDATE evaluations SET status = ?, wall_s = ?, reason = ? WHERE id = ?"
-        self._database.execute(sql, (status, wall_s, reason, self._evaluation_id(evaluation)))
+    def end_evaluation(
+        self, evaluation: Evaluation, status: Status, wall_s: float, reason: str, broken: Episode | None = None
+    ) -> None:
+        """How an evaluation ended, and the episode in which it ended badly."""
+        sql = "UPDATE evaluations SET status = ?, wall_s = ?, reason = ?, broken = ? WHERE id = ?"
+        row = (status, wall_s, reason, broken_to_json(broken), self._evaluation_id(evaluation))
+        self._database.execute(sql, row)
 
     def add_session(self, pid: int, host: str) -> int:
         """A process that begins to run the study; the number of its session."""

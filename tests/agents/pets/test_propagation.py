@@ -136,7 +136,6 @@ def test_nothing_is_earned_after_termination() -> None:
         POSITION,
         reward=lambda obs, action, next_obs: jnp.ones(()) + 0.0 * next_obs[0],
         terminated=lambda next_obs: next_obs[0] > 2.5,
-        has_termination=True,
     )
     actions = np.stack([np.ones((9, 1)), np.full((9, 1), 0.5), np.zeros((9, 1))])  # past 2.5 after 3, 6, never
     found = returns(task, shape, linear_world(shape, [[0.0], [1.0]]), actions, range(1, 10), obs=0.0)

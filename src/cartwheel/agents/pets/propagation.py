@@ -82,6 +82,8 @@ def plan_returns(
     states = jnp.broadcast_to(obs[None, None], (num_particles, num_samples, obs.shape[0]))
     alive = jnp.ones((num_particles, num_samples), bool)
     returns = jnp.zeros((num_particles, num_samples), jnp.float32)
+    assert task.imagined_reward is not None
+    assert task.terminated is not None
     reward_of = jax.vmap(jax.vmap(task.imagined_reward))
     terminated = jax.vmap(jax.vmap(task.terminated))
 

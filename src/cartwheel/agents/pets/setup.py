@@ -113,17 +113,23 @@ def make_setup(
 
 def _check_formulas(task: Task) -> None:
     """Trace a task's formulas once, so that a mistake in one is named before anything runs."""
+    if task.learns_reward or task.learns_termination:
+        raise ValueError(f"task {task.id!r}: needs a reward and a termination")
     obs = jax.ShapeDtypeStruct((task.obs_size,), jnp.float32)
     action = jax.ShapeDtypeStruct((task.action_size,), jnp.float32)
     target = _traced(task, "target", task.target, obs, obs)
     _traced(task, "encode", task.encode, obs)
-    results = {
-        "next_obs": (_traced(task, "next_obs", task.next_obs, obs, target), (task.obs_size,)),
-        "reward": (_traced(task, "reward", task.reward, obs, action, obs), ()),
-        "planner_reward": (_traced(task, "planner_reward", task.imagined_reward, obs, action, obs), ()),
-        "terminated": (_traced(task, "terminated", task.terminated, obs), ()),
+    arguments = {
+        "next_obs": (obs, target),
+        "reward": (obs, action, obs),
+        "planner_reward": (obs, action, obs),
+        "terminated": (obs,),
     }
-    for name, (result, shape) in results.items():
+    for name, values in arguments.items():
+        formula, shape = getattr(task, name), (task.obs_size,) if name == "next_obs" else ()
+        if formula is None:
+            continue
+        result = _traced(task, name, formula, *values)
         if getattr(result, "shape", None) != shape:
             raise ValueError(
                 f"task {task.id!r}: {name} must give shape {shape}, not {getattr(result, 'shape', result)}"
