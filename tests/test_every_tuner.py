@@ -23,11 +23,16 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", TUNERS)
-def test_a_study_is_stopped_resumed_ranked_and_drawn(name: str, tmp_path: Path) -> None:
+TOGETHER = {"replicates": 3, "aggregate": "lower-bound"}
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [(name, {}) for name in TUNERS] + [("random-search", TOGETHER), ("successive-halving", TOGETHER)]
+)
+def test_a_study_is_stopped_resumed_ranked_and_drawn(name: str, more: dict[str, Any], tmp_path: Path) -> None:
     if name == "gp":
         pytest.importorskip("torch")
-    spec = small_spec(num_episodes=6, tuner={"name": name, **SMALL.get(name, {})})
+    spec = small_spec(num_episodes=6, tuner={"name": name, **SMALL.get(name, {}), **more})
     checks = itertools.count()
     stopped = tune(spec, tmp_path, Running(backend=SyntheticBackend(), should_stop=lambda: next(checks) > 6))
     assert not stopped.is_done

@@ -29,6 +29,7 @@ from synthetic import RICH, Loop, SyntheticAgent, issued, make_or_skip, reports,
 CASES = [(name, {}) for name in TUNERS] + [
     (name, {"preset": preset}) for name, entry in TUNERS.items() for preset in entry.presets
 ]
+CASES += [(name, {"replicates": 3, "aggregate": "iqm"}) for name, entry in TUNERS.items() if not entry.is_dynamic]
 SYNCHRONOUS = [case for case in CASES if TUNERS[case[0]].is_synchronous]
 every_tuner = pytest.mark.parametrize(("name", "chosen"), CASES, ids=str)
 every_synchronous_tuner = pytest.mark.parametrize(("name", "chosen"), SYNCHRONOUS, ids=str)
@@ -168,21 +169,31 @@ def test_a_study_can_be_extended(
 def test_ranking_is_by_score(name: str, chosen: dict[str, Any], num_episodes: int, seed: int, trouble: float) -> None:
     """Best first, -inf last, ties to the older trial; each trial once, at its newest checkpoint.
 
-    A tuner that stops trials early puts who trained for longer first.
+    A tuner that stops trials early puts who trained for longer first. Replicates rank together.
     """
     run = loop(make(name, chosen, num_episodes), seed, trouble=trouble).run()
     segments, ended = issued(run.log), reports(run.log)
-    ranking = run.tuner.ranking()
+    ranking, num = run.tuner.ranking(), chosen.get("replicates", 1)
     done = [segment for segment in segments.values() if ended[segment.id].status == "done"]
     newest = {segment.trial: segment.id for segment in sorted(done, key=lambda segment: segment.index)}
     assert sorted(ranking) == sorted(newest.values())
-    keys = []
-    for best in ranking:
-        chain = lineage(segments, best)
+
+    def own_score(trial: int, index: int) -> float:
+        if (last := segments.get(segment_id(trial, index))) not in done:
+            return -math.inf
+        chain = lineage(segments, last.id)
         returns = [e.return_ for part in chain for e in ended[part.id].episodes if e.index > 0][-3:]
-        mean = sum(returns) / len(returns)
-        age = -segments[best].stop if TUNERS[name].stops_early and math.isfinite(mean) else 0
-        keys.append((age, -mean if math.isfinite(mean) else math.inf, segments[best].trial))
+        return sum(returns) / len(returns) if all(map(math.isfinite, returns)) else -math.inf
+
+    def place(trial: int) -> tuple[float, ...]:
+        group = range(trial - trial % num, trial - trial % num + num)
+        last = max((segments[newest[own]] for own in group if own in newest), key=lambda segment: segment.index)
+        scores = sorted(own_score(own, last.index) for own in group)
+        score = scores[0] if num == 1 else (0.25 * scores[0] + scores[1] + 0.25 * scores[2]) / 1.5
+        age = -last.stop if TUNERS[name].stops_early and math.isfinite(score) else 0
+        return age, -score, trial
+
+    keys = [place(segments[best].trial) for best in ranking]
     assert keys == sorted(keys)
 
 

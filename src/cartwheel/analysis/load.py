@@ -13,6 +13,8 @@ from cartwheel.schedule import Schedule
 from cartwheel.spec import parse_spec
 from cartwheel.store.reading import KeptEvaluation, StudyReader
 from cartwheel.store.run_folder import ENVIRONMENT, RunFolder
+from cartwheel.tuners.registry import TUNERS, replicates_settings
+from cartwheel.tuners.replicates import NO_REPLICATES
 
 
 def load_tables(path: Path) -> StudyTables:
@@ -37,6 +39,8 @@ def read_tables(folder: RunFolder) -> StudyTables:
         reports=folder.read.reports(),
         evaluations=tuple(_result(kept) for kept in evaluations if kept.status is not None),
         timing=_timing(folder.read, evaluations),
+        ranks_longest_first="tuner" in tuner and TUNERS[spec.tuner.name].stops_early,
+        replicates=replicates_settings(spec.tuner.name, spec.tuner.settings) if tuner else NO_REPLICATES,
     )
 
 

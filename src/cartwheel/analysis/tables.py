@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cartwheel.records import Config, Episode, Report, Segment, SegmentId, score
+from cartwheel.records import Config, Episode, Report, Segment, SegmentId, score, segment_id
 from cartwheel.schedule import Schedule, lineage
 from cartwheel.space import Space
 from cartwheel.tuners.registry import noun_of_trial
+from cartwheel.tuners.replicates import NO_REPLICATES, ReplicatesSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class StudyTables:
 
     ``segments`` are in the order in which they were issued; ``episodes`` holds every committed episode, also those
     of a segment that failed later or still runs. ``meta`` is what names the study: name, env id, tuner, seed.
+    ``ranks_longest_first``, ``replicates``: see ``ranking``.
     """
 
     meta: Mapping[str, Any]
@@ -63,6 +65,8 @@ class StudyTables:
     reports: Mapping[SegmentId, Report]
     evaluations: tuple[EvaluationResult, ...] = ()
     timing: Timing = Timing()
+    ranks_longest_first: bool = False
+    replicates: ReplicatesSettings = NO_REPLICATES
 
     @property
     def trials(self) -> list[int]:
@@ -171,9 +175,21 @@ def segment_score(tables: StudyTables, segment: SegmentId) -> float:
 
 
 def ranking(tables: StudyTables) -> list[SegmentId]:
-    """The newest done segment of every trial that has one, best score first; ties: the older trial first."""
-    newest = {segment.trial: segment.id for segment in _done(tables)}
-    return sorted(newest.values(), key=lambda id_: (-segment_score(tables, id_), tables.segments[id_].trial))
+    """The newest done segment of every trial that has one, best score first; ties: the older trial first.
+
+    Where the tuner stops trials early, who trained for longer comes first, as in the tuner's own ranking. Replicates
+    of a config rank by the score that they come to together, and among them the older one comes first.
+    """
+    newest, num = {segment.trial: segment for segment in _done(tables)}, tables.replicates.replicates
+
+    def place(segment: Segment) -> tuple[float, ...]:
+        group = range(segment.trial - segment.trial % num, segment.trial - segment.trial % num + num)
+        last = max((newest[trial] for trial in group if trial in newest), key=lambda own: own.index)
+        together = tables.replicates.together([segment_score(tables, segment_id(trial, last.index)) for trial in group])
+        age = last.stop if tables.ranks_longest_first and together > -math.inf else 0
+        return -age, -together, segment.trial
+
+    return [segment.id for segment in sorted(newest.values(), key=place)]
 
 
 def incumbent(tables: StudyTables) -> SegmentId | None:

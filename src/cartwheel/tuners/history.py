@@ -24,6 +24,13 @@ from cartwheel.records import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Aggregated(Report):
+    """What several runs of one segment came to: the report of one of them, with the score of all along the lineage."""
+
+    score: float = -math.inf
+
+
 @dataclass(slots=True)
 class Entry:
     """One issued segment. ``tail``: the last model-driven returns of its lineage, at most as many as a score needs.
@@ -134,7 +141,8 @@ class History:
             raise ValueError(f"segment {segment.id} is done without having run the episodes {expected} in order")
         before = self._entries[segment.parent].tail if segment.parent is not None else ()
         returns = tuple(episode.return_ for episode in report.episodes if not episode.is_random)
-        entry.status, entry.tail = report.status, (before + returns)[-SCORE_WINDOW_EPISODES:]
+        entry.tail = (report.score,) if isinstance(report, Aggregated) else (before + returns)[-SCORE_WINDOW_EPISODES:]
+        entry.status = report.status
         entry.score = score(entry.tail) if report.status == "done" else -math.inf
         self._num_reported += 1
 

@@ -21,6 +21,7 @@ from cartwheel.tuners import (
     successive_halving,
 )
 from cartwheel.tuners.base import Tuner
+from cartwheel.tuners.replicates import Replicated, ReplicatesSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,10 @@ TUNERS: Mapping[str, TunerEntry] = {
 }
 
 
+COMMON = get_type_hints(ReplicatesSettings)
+"""Names and types of the settings that every static tuner has."""
+
+
 def make_tuner(name: str, settings: Mapping[str, Any], space: Space, seed: int, num_episodes: int) -> Tuner:
     """The tuner of that name for ``num_episodes`` model-driven episodes per trial.
 
@@ -76,10 +81,11 @@ def make_tuner(name: str, settings: Mapping[str, Any], space: Space, seed: int, 
     entry = _entry(name)
     if num_episodes < 1:
         raise ValueError(f"tuner {name!r}: num_episodes must be at least 1, got {num_episodes}")
-    chosen = tuner_settings(name, settings)
+    chosen, together = tuner_settings(name, settings), replicates_settings(name, settings)
     if entry.is_dynamic and space.static_names:
         raise ValueError(f"tuner {name!r}: {_why_not_static(space.static_names)}")
-    return entry.construct(space, seed, num_episodes, chosen)
+    tuner = entry.construct(space, seed, num_episodes, chosen)
+    return tuner if together.replicates == 1 else Replicated(tuner, together)
 
 
 def noun_of_trial(name: str) -> str:
@@ -90,10 +96,26 @@ def noun_of_trial(name: str) -> str:
 def tuner_settings(name: str, settings: Mapping[str, Any]) -> Any:
     """The validated settings, with presets and defaults filled in: a frozen dataclass of that tuner."""
     entry = _entry(name)
+    own = {key: value for key, value in settings.items() if key not in COMMON}
     try:
-        return _validated(entry, settings)
+        return _validated(entry, own)
     except ValueError as error:
         raise ValueError(f"tuner {name!r}: {error}") from None
+
+
+def replicates_settings(name: str, settings: Mapping[str, Any]) -> ReplicatesSettings:
+    """Those of the settings that every static tuner has: how many seeds a trial gets, and how they are scored."""
+    given = {key: value for key, value in settings.items() if key in COMMON}
+    try:
+        chosen = ReplicatesSettings(**{key: _typed(key, value, COMMON[key]) for key, value in given.items()})
+    except ValueError as error:
+        raise ValueError(f"tuner {name!r}: {error}") from None
+    if chosen.replicates > 1 and _entry(name).is_dynamic:
+        raise ValueError(
+            f"tuner {name!r}: replicates are for static tuners: here agents copy each other, so no two of them are "
+            "seeds of the same trial; repeat the study under another seed instead"
+        )
+    return chosen
 
 
 def _entry(name: str) -> TunerEntry:
@@ -117,7 +139,7 @@ def _validated(entry: TunerEntry, settings: Mapping[str, Any]) -> Any:
         raise ValueError(f"no preset {preset!r}: {did_you_mean(str(preset), entry.presets)}")
     types = {key: kind for key, kind in get_type_hints(entry.settings).items() if key not in entry.fixed}
     for key in sorted(given.keys() - types.keys()):
-        raise ValueError(f"no setting {key!r}: {did_you_mean(key, types)}")
+        raise ValueError(f"no setting {key!r}: {did_you_mean(key, types | COMMON)}")
     chosen = {**(entry.presets[preset] if preset is not None else {}), **given}
     return entry.settings(**entry.fixed, **{key: _typed(key, value, types[key]) for key, value in chosen.items()})
 
