@@ -12,6 +12,7 @@ from cartwheel.tuners import (
     asha,
     fixed,
     hyperband,
+    mf_pbt,
     model_based,
     pbt,
     pbt_asynchronous,
@@ -62,6 +63,7 @@ TUNERS: Mapping[str, TunerEntry] = {
         pbt_settings.PbtSettings, pbt_asynchronous.AsynchronousPbt, pbt_settings.PRESETS, is_synchronous=False
     ),
     "pbt-bt": _population(pbt_bt.PbtBtSettings, pbt_bt.pbt_bt, {"aistats2021": pbt_bt.AISTATS2021}),
+    "mf-pbt": _population(mf_pbt.MfPbtSettings, mf_pbt.mf_pbt, {"doulazmi2025": mf_pbt.DOULAZMI2025}),
     "fixed": TunerEntry(fixed.FixedSettings, fixed.fixed, is_seeded=False),
     "fixed-schedule": TunerEntry(fixed.FixedScheduleSettings, fixed.fixed_schedule, is_seeded=False),
     "selection-only": _population(pbt_settings.PbtSettings, pbt.pbt, fixed={"explore": "none"}),
