@@ -12,10 +12,10 @@ is spent.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +26,6 @@ from cartwheel.tuners.draws import fresh_config
 from cartwheel.tuners.history import History
 from cartwheel.tuners.pbt_settings import PbtSettings
 from cartwheel.tuners.planned import PlannedTuner
-
-Vary: TypeAlias = Callable[[Segment, np.random.Generator], Config]
-"""(the segment whose checkpoint is copied, random numbers of this copy) -> the config to go on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +56,17 @@ class Population:
         """The random numbers of what a member does after ``own``."""
         return numpy_rng(self._seed, "tuner", purpose, own.trial, own.index + 1)
 
-    def vary(self, donor: Segment, rng: np.random.Generator) -> Config:
-        """The donor's config, explored as the settings say."""
-        return self._explorer(donor.config, self._space, rng)
-
     def own_step(self, own: Segment) -> Step:
         """Go on if that is possible, else start anew."""
         if not self.is_sound(own):
             return Step(fresh_config(self._space, self._seed, own.trial, own.index + 1))
         return Step(own.config, own.stop, Sources.whole(own.id), "continue")
 
-    def copies(
-        self, candidates: Sequence[Segment], members: Sequence[Segment | None], vary: Vary | None = None
-    ) -> dict[int, Step]:
+    def copies(self, candidates: Sequence[Segment], members: Sequence[Segment | None]) -> dict[int, Step]:
         """Who of the candidates copies one of the members, by trial.
 
         ``members``: the last ended segments, the older trials first, and None of one that has ended none: it counts as
-        the worst. ``vary`` None: as the settings say.
+        the worst.
         """
         copies = {}
         places = {own.trial: place for place, own in enumerate(members) if own is not None}
@@ -86,7 +77,7 @@ class Population:
             for own in candidates:
                 if own.stop == age and (places_of_donors := donors.get(places[own.trial])):
                     chosen = [rival for place in places_of_donors if (rival := rivals[place])]
-                    copies[own.trial] = self._drawn_copy(own, chosen, vary or self.vary)
+                    copies[own.trial] = self._drawn_copy(own, chosen)
         return copies
 
     def at_age(self, own: Segment | None, age: int) -> Segment | None:
@@ -102,11 +93,11 @@ class Population:
         kept = own if self.is_sound(own) else donor
         return Step(config, donor.stop, self._settings.sources(donor.id, kept.id), "copy")
 
-    def _drawn_copy(self, own: Segment, donors: list[Segment], vary: Vary) -> Step:
+    def _drawn_copy(self, own: Segment, donors: list[Segment]) -> Step:
         rng = self.rng("copy", own)
         # the donor is drawn first, so that how to explore does not change who copies whom
         donor = donors[rng.integers(len(donors))]
-        return self.copy(own, donor, vary(donor, rng))
+        return self.copy(own, donor, self._explorer(donor.config, self._space, rng))
 
 
 class PopulationTuner(PlannedTuner):
