@@ -19,7 +19,8 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 # array shapes in annotations are checked while the tests run; hypers are NumPy on the host and JAX in a program
-_CHECKED = [f"cartwheel.agents.pets.{name}" for name in ("agent", "buffer", "fit", "model", "planner", "propagation")]
+_PARTS = ("agent", "buffer", "fit", "model", "plan_samplers", "plan_search", "plan_updates", "planner", "propagation")
+_CHECKED = [f"cartwheel.agents.pets.{name}" for name in _PARTS]
 install_import_hook(_CHECKED, "type_checks.checked")
 
 # the same examples everywhere, and no deadline: a shared machine is slow at times

@@ -40,6 +40,28 @@ TINY = PetsShape(
 )
 """A program that compiles in seconds."""
 
+CHANGES: dict[str, tuple[float, float]] = {
+    "learning_rate": (1e-3, 1e-2),
+    "weight_decay": (1e-5, 0.5),
+    "num_epochs": (4, 5),
+    "plan_horizon": (4, 5),
+    "num_iterations": (2, 3),
+    "num_samples": (12, 16),
+    "elite_ratio": (0.25, 0.5),
+    "alpha": (0.1, 0.4),
+    "initial_std": (0.5, 0.7),
+    "min_variance": (1e-3, 0.24),
+    "noise_exponent": (2.0, 0.5),
+    "sample_decay": (1.25, 2.0),
+    "kept_elite_ratio": (0.4, 0.0),
+    "shifted_elite_ratio": (0.4, 0.0),
+    "warm_start_fraction": (1.0, 0.5),
+    "tail_fraction": (1.0, 0.0),
+    "temperature": (0.1, 0.5),
+    "noise_smoothing": (0.3, 0.6),
+}
+"""Two values of every hyperparameter, the first in use while another one changes. A new one needs its line."""
+
 
 def planner_hypers(planner: Any, **values: Any) -> PlannerHypers:
     """One member's planner hypers, as arrays."""

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,18 +13,17 @@ import scipy.stats
 import fragile
 from cartwheel.agents.pets.agent import PetsState
 from cartwheel.agents.pets.arrays import to_arrays
-from cartwheel.agents.pets.hypers import CemHypers, IcemHypers, ModelHypers, PlannerName
+from cartwheel.agents.pets.hypers import IcemHypers, ModelHypers
 from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult
 from cartwheel.seeds import seed_integer
-from hand_made import TINY
+from hand_made import CHANGES, TINY
 
 CONFIG = fragile.CONFIG
 LARGER = {**CONFIG, "plan_horizon": 5, "num_iterations": 3, "num_samples": 16, "num_epochs": 9}
 
 
-def make_engine(num_lanes: int, device: int = 0, planner: PlannerName = "icem") -> Engine:
-    shape = dataclasses.replace(TINY, planner=planner)
-    return Engine(fragile.TASK, shape, num_lanes, jax.devices()[device])
+def make_engine(num_lanes: int, device: int = 0) -> Engine:
+    return Engine(fragile.TASK, TINY, num_lanes, jax.devices()[device])
 
 
 @pytest.fixture(scope="session")
@@ -47,14 +46,6 @@ def elsewhere() -> Iterator[Engine]:
 def single() -> Iterator[Engine]:
     """One lane on the first device."""
     engine = make_engine(1)
-    yield engine
-    engine.close()
-
-
-@pytest.fixture(scope="session")
-def cem_pair() -> Iterator[Engine]:
-    """Two lanes that plan by CEM."""
-    engine = make_engine(2, planner="cem")
     yield engine
     engine.close()
 
@@ -244,7 +235,7 @@ def test_stopping_abandons_the_episode(pair: Engine) -> None:
 
 def test_nothing_compiles_once_an_engine_is_built(pair: Engine, caplog: pytest.LogCaptureFixture) -> None:
     """One compilation per cohort shape: not for other hypers, other ages, other lanes, nor for any helper."""
-    configs = [CONFIG, LARGER, {name: other for name, (_, other) in CHANGES.items() if name != "min_variance"}]
+    configs = [CONFIG, LARGER, {name: CHANGES[name][1] for name in names(ModelHypers, IcemHypers)}]
     live(pair, 0, num_episodes=2)
     compiled = list[str]()
 
@@ -266,24 +257,6 @@ def test_nothing_compiles_once_an_engine_is_built(pair: Engine, caplog: pytest.L
     assert not caplog.records
 
 
-CHANGES: dict[str, tuple[float, float]] = {
-    "learning_rate": (1e-3, 1e-2),
-    "weight_decay": (1e-5, 0.5),
-    "num_epochs": (4, 5),
-    "plan_horizon": (4, 5),
-    "num_iterations": (2, 3),
-    "num_samples": (12, 16),
-    "elite_ratio": (0.25, 0.5),
-    "alpha": (0.1, 0.4),
-    "initial_std": (0.5, 0.7),
-    "min_variance": (1e-3, 0.24),
-    "noise_exponent": (2.0, 0.5),
-    "sample_decay": (1.25, 2.0),
-    "kept_elite_ratio": (0.4, 0.0),
-}
-"""Two values of every hyperparameter, the first in use while another one changes. A new one needs its line."""
-
-
 def names(*kinds: type) -> list[str]:
     return [field.name for kind in kinds for field in dataclasses.fields(kind)]
 
@@ -296,17 +269,9 @@ def changed(engine: Engine, name: str, kinds: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", names(ModelHypers, IcemHypers))
-def test_no_knob_of_icem_is_dead(pair: Engine, name: str) -> None:
-    """Changing any one hyperparameter changes what the agent does or what it becomes."""
+def test_no_knob_is_dead(pair: Engine, name: str) -> None:
+    """Changing any one hyperparameter changes what the agent does or what it becomes.
+
+    Here those of the model and of the default planner; those of every planner in ``test_planner.py``.
+    """
     changed(pair, name, names(ModelHypers, IcemHypers))
-
-
-@pytest.mark.parametrize("name", names(CemHypers))
-def test_no_knob_of_cem_is_dead(cem_pair: Engine, name: str) -> None:
-    """Changing any one hyperparameter changes what the agent does or what it becomes."""
-    changed(cem_pair, name, names(ModelHypers, CemHypers))
-
-
-def test_both_planners_are_covered() -> None:
-    """The tests above know every planner there is."""
-    assert set(get_args(PlannerName)) == {"icem", "cem"}

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.arrays import part_from_arrays
 from cartwheel.agents.pets.hypers import PetsShape, check_config, hypers_from_configs
-from cartwheel.agents.pets.planner import PlanState, plan_bounds
+from cartwheel.agents.pets.plan_search import PlanState
+from cartwheel.agents.pets.planner import plan_bounds
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engine import random_key
 from cartwheel.envs.pool import WatchedEnv, make_env

@@ -12,6 +12,7 @@ from cartwheel.agent import Act, play
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets import planner as planners
 from cartwheel.agents.pets.hypers import PetsHypers, hypers_from_configs
+from cartwheel.agents.pets.plan_search import PlanState
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engine import random_key
 from cartwheel.envs.pool import make_env
@@ -52,9 +53,7 @@ def play_true_dynamics(
     return play(env, begin, seed, num_episodes)
 
 
-def _planner(
-    setup: AgentSetup, hypers: PetsHypers, rollout: Rollout
-) -> Callable[..., tuple[Array, planners.PlanState]]:
+def _planner(setup: AgentSetup, hypers: PetsHypers, rollout: Rollout) -> Callable[..., tuple[Array, PlanState]]:
     task, shape, horizon = setup.task, setup.shape, int(hypers.planner.plan_horizon)
     one = jax.tree.map(lambda leaf: leaf[None], hypers.planner)
     bounds = jax.tree.map(jnp.asarray, planners.plan_bounds(one, shape))
@@ -67,7 +66,7 @@ def _planner(
     def on_host(obs: Array, actions: Array) -> NDArray[np.float32]:
         return rollout(np.asarray(obs), np.asarray(actions))
 
-    def act(memory: planners.PlanState, obs: Array, key: Array) -> tuple[Array, planners.PlanState]:
+    def act(memory: PlanState, obs: Array, key: Array) -> tuple[Array, PlanState]:
         def scores(plans: Array) -> Array:
             actions = pets.to_env_units(task, plans)[:, :horizon]  # [C, H, A]
             outcome = jax.ShapeDtypeStruct((*actions.shape[:2], task.obs_size), jnp.float32)

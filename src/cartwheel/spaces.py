@@ -20,6 +20,29 @@ SMALL = Space(
 )
 """For small planning budgets, as on a CPU: iCEM with 16 to 96 samples."""
 
+SMALL_CEM = SMALL.only(name for name in SMALL.names if name != "noise_exponent")
+"""The same for CEM."""
+
+SMALL_MPPI = Space(
+    {
+        **SMALL.only(("learning_rate", "weight_decay", "num_epochs", "plan_horizon")).parameters,
+        "num_iterations": Int(1, 4, default=3, group="planner"),
+        "num_samples": SMALL.parameters["num_samples"],
+        "temperature": Float(0.01, 1.0, log=True, default=0.1, group="planner"),
+        "initial_std": Float(0.1, 1.0, log=True, default=0.5, group="planner"),
+        "noise_smoothing": Float(0.0, 0.9, default=0.3, group="planner"),
+    }
+)
+"""The same for MPPI."""
+
+SMALL_RANDOM_SHOOTING = Space(
+    {
+        **SMALL.only(("learning_rate", "weight_decay", "num_epochs", "plan_horizon")).parameters,
+        "num_samples": Int(16, 384, log=True, default=128, group="planner"),
+    }
+)
+"""The same for random shooting, which has one iteration where the others have several."""
+
 HALFCHEETAH = Space(
     {
         "learning_rate": Float(1e-5, 4e-2, log=True, default=1e-3, group="model"),
@@ -71,6 +94,9 @@ PUSHER = Space(
 
 SPACES: Mapping[str, Space] = {
     "small": SMALL,
+    "small-cem": SMALL_CEM,
+    "small-mppi": SMALL_MPPI,
+    "small-random-shooting": SMALL_RANDOM_SHOOTING,
     "aistats2021-halfcheetah": HALFCHEETAH,
     "aistats2021-cartpole": CARTPOLE,
     "aistats2021-reacher": REACHER,

@@ -1,8 +1,9 @@
-"""CEM and iCEM against a second implementation: plain NumPy, float64, one plan after another, no masks, no bounds.
+"""CEM, iCEM and MPPI against a second implementation: plain NumPy, float64, no masks, no bounds.
 
 It shares nothing with the planner but the standard normal numbers.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -14,25 +15,27 @@ from jax import random
 
 from cartwheel.agents.pets import planner
 from cartwheel.agents.pets.hypers import PetsShape
+from cartwheel.agents.pets.plan_search import PlanState, init_plan
 from hand_made import planner_hypers, with_shape
 
 A = 2
 SHAPE = with_shape(max_horizon=6, max_iterations=5, max_samples=24, sample_chunk=4)
-SHAPE_CEM = with_shape(planner="cem", max_horizon=6, max_iterations=5, max_samples=24, sample_chunk=4)
+SHAPE_CEM = dataclasses.replace(SHAPE, planner="cem")
+SHAPE_MPPI = dataclasses.replace(SHAPE, planner="mppi")
 TARGET = np.random.default_rng(1).uniform(-1.2, 1.2, (6, A))
 Score = Callable[[np.ndarray], np.ndarray]
 
 
 def draws(shape: PetsShape, key: Any, iteration: int) -> np.ndarray:
-    """The normal numbers [S, H, A] of an iteration: addressed by iteration and chunk."""
+    """The normal numbers [S, H, A] of an iteration: addressed by iteration and chunk, drawn step by step."""
     sample_key, _ = random.split(random.fold_in(key, iteration))
-    size = (shape.sample_chunk, shape.max_horizon, A)
+    size = (shape.max_horizon, shape.sample_chunk, A)
     chunks = range(shape.padded_samples // shape.sample_chunk)
     if shape.planner == "cem":
         parts = [random.truncated_normal(random.fold_in(sample_key, c), -2.0, 2.0, size) for c in chunks]
     else:
         parts = [random.normal(random.fold_in(sample_key, c), size) for c in chunks]
-    return np.concatenate([np.asarray(part, np.float64) for part in parts])
+    return np.concatenate([np.asarray(part, np.float64).swapaxes(0, 1) for part in parts])
 
 
 def coloured(white: np.ndarray, exponent: float) -> np.ndarray:
@@ -72,6 +75,7 @@ def reference_icem(
     horizon, alpha = mean.shape[0], hypers["alpha"]
     num_elites = int(hypers["elite_ratio"] * hypers["num_samples"])
     std = np.full(mean.shape, float(hypers["initial_std"]))
+    kept = kept[: int(hypers["shifted_elite_ratio"] * num_elites)]
     for i in range(hypers["num_iterations"]):
         num_samples = max(int(hypers["num_samples"] * hypers["sample_decay"] ** -i), 2 * num_elites)
         white = draws(SHAPE, key, i)[:num_samples, :horizon]
@@ -84,7 +88,24 @@ def reference_icem(
         mean = alpha * mean + (1 - alpha) * elites.mean(axis=0)
         std = alpha * std + (1 - alpha) * elites.std(axis=0)
         kept = list(elites[: int(hypers["kept_elite_ratio"] * num_elites)])
-    return mean, kept
+    return mean, list(elites)
+
+
+def reference_mppi(score: Score, mean: np.ndarray, hypers: dict[str, Any], key: Any) -> np.ndarray:
+    """The next mean [H, A] (Williams et al. 2017; noise as Nagabandi et al. 2019 filter it, at unit variance)."""
+    horizon, num_samples, smoothing = mean.shape[0], hypers["num_samples"], hypers["noise_smoothing"]
+    for i in range(hypers["num_iterations"]):
+        white = draws(SHAPE_MPPI, key, i)[:num_samples, :horizon]
+        noise, state = np.zeros_like(white), np.zeros_like(white[:, 0])
+        for t in range(horizon):
+            state = (1 - smoothing) * white[:, t] + smoothing * state
+            noise[:, t] = state / ((1 - smoothing) * sum(smoothing ** (2 * j) for j in range(t + 1)) ** 0.5)
+        samples = np.clip(mean + hypers["initial_std"] * noise, -1, 1)
+        found = score(samples)
+        lead = found.max() - np.sort(found)[::-1][num_samples // 2]
+        weights = np.exp((found - found.max()) / (hypers["temperature"] * lead))
+        mean = hypers["alpha"] * mean + (1 - hypers["alpha"]) * np.average(samples, axis=0, weights=weights)
+    return mean
 
 
 CEM = {
@@ -95,6 +116,8 @@ CEM = {
     "alpha": 0.3,
     "initial_std": 0.4,
     "min_variance": 1e-3,
+    "warm_start_fraction": 0.75,
+    "tail_fraction": 0.5,
 }
 ICEM = {
     "plan_horizon": 5,
@@ -106,6 +129,18 @@ ICEM = {
     "noise_exponent": 1.5,
     "sample_decay": 1.3,
     "kept_elite_ratio": 0.5,
+    "shifted_elite_ratio": 0.75,
+}
+MPPI = {
+    "plan_horizon": 5,
+    "num_iterations": 3,
+    "num_samples": 21,
+    "temperature": 0.4,
+    "alpha": 0.2,
+    "initial_std": 0.4,
+    "noise_smoothing": 0.6,
+    "warm_start_fraction": 0.9,
+    "tail_fraction": 0.5,
 }
 
 
@@ -115,7 +150,7 @@ def scores(samples: np.ndarray) -> np.ndarray:
     return -((samples - TARGET[None, :horizon].astype(samples.dtype)) ** 2).sum(axis=(1, 2))
 
 
-def plan_twice(shape: PetsShape, hypers: dict[str, Any]) -> list[tuple[np.ndarray, planner.PlanState]]:
+def plan_twice(shape: PetsShape, hypers: dict[str, Any]) -> list[tuple[np.ndarray, PlanState]]:
     """Two env steps in a row, the second with the memory of the first: [(action, memory)]."""
     arrays, bounds = planner_hypers(shape.planner, **hypers), no_smaller_than_maxima(shape)
 
@@ -123,10 +158,10 @@ def plan_twice(shape: PetsShape, hypers: dict[str, Any]) -> list[tuple[np.ndarra
         return lambda plans: scores(plans[:, : hypers["plan_horizon"]])
 
     @jax.jit
-    def step(memory: planner.PlanState, key: Any) -> Any:
+    def step(memory: PlanState, key: Any) -> Any:
         return planner.plan(objective, memory, arrays, bounds, shape, key)
 
-    memory, found = planner.init_plan(shape, A), []
+    memory, found = init_plan(shape, A), []
     for t in range(2):
         action, memory, _ = step(memory, random.key(t))
         found.append((np.asarray(action), memory))
@@ -139,9 +174,9 @@ def no_smaller_than_maxima(shape: PetsShape) -> planner.PlanBounds:
     return jax.tree.map(jnp.int32, planner.PlanBounds(shape.max_iterations, chunks, shape.max_horizon))
 
 
-@pytest.mark.parametrize(("min_variance", "expected"), [(1e-3, 4), (0.09, 3)])
+@pytest.mark.parametrize(("min_variance", "expected"), [(1e-3, 4), (0.07, 3)])
 def test_cem_is_the_reference(min_variance: float, expected: int) -> None:
-    """Sampling, cap by the bounds' distance, elites, mixing of variances, early stop, shift: all as written plainly."""
+    """Sampling, cap at the bounds, elites, mixing of variances, early stop, warm start: as written plainly."""
     hypers = {**CEM, "min_variance": min_variance}
     found = plan_twice(SHAPE_CEM, hypers)
     mean = np.zeros((4, A))
@@ -149,8 +184,9 @@ def test_cem_is_the_reference(min_variance: float, expected: int) -> None:
         mean, taken = reference_cem(scores, mean, hypers, random.key(t))
         assert t > 0 or taken == expected
         np.testing.assert_allclose(action, mean[0], atol=2e-5)
-        mean = np.concatenate([mean[1:], np.zeros((1, A))])
+        mean = np.concatenate([mean[1:], 0.5 * mean[-1:]])
         np.testing.assert_allclose(memory.mean[:4], mean, atol=2e-5)
+        mean = 0.75 * mean
 
 
 def test_icem_is_the_reference() -> None:
@@ -161,8 +197,19 @@ def test_icem_is_the_reference() -> None:
         np.testing.assert_allclose(action, mean[0], atol=2e-5)
         mean, kept = np.concatenate([mean[1:], mean[-1:]]), [np.concatenate([k[1:], k[-1:]]) for k in kept]
         np.testing.assert_allclose(memory.mean[:5], mean, atol=2e-5)
-        assert int(memory.num_kept) == len(kept) == 2
-        np.testing.assert_allclose(memory.kept[:2, :5], kept, atol=2e-5)
+        assert int(memory.num_elites) == len(kept) == 4
+        np.testing.assert_allclose(memory.elites[:4, :5], kept, atol=2e-5)
+
+
+def test_mppi_is_the_reference() -> None:
+    """Filtered noise, clipping, softmax weights, mixing of means, warm start: all as written plainly."""
+    mean = np.zeros((5, A))
+    for t, (action, memory) in enumerate(plan_twice(SHAPE_MPPI, MPPI)):
+        mean = reference_mppi(scores, mean, MPPI, random.key(t))
+        np.testing.assert_allclose(action, mean[0], atol=2e-5)
+        mean = np.concatenate([mean[1:], 0.5 * mean[-1:]])
+        np.testing.assert_allclose(memory.mean[:5], mean, atol=2e-5)
+        mean = 0.9 * mean
 
 
 def test_reference_noise_is_what_it_claims() -> None:

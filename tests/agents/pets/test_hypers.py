@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from cartwheel.agents.pets import hypers as lines
-from cartwheel.agents.pets.hypers import CemHypers, IcemHypers, ModelHypers, PetsShape, PlannerName
+from cartwheel.agents.pets.hypers import ModelHypers, PetsShape, PlannerName
 from cartwheel.agents.pets.setup import make_setup
 from cartwheel.envs.tasks import LINE
+from cartwheel.spaces import SPACES, get_space
 from hand_made import planner_hypers
 
 
@@ -23,8 +24,8 @@ def names(kind: type) -> list[str]:
 def test_every_field_has_its_line() -> None:
     """The line of a hyperparameter and the field that holds its value go together, in the same order."""
     assert names(ModelHypers) == list(lines.MODEL_HYPERS)
-    assert names(CemHypers) == list(lines.CEM_HYPERS)
-    assert names(IcemHypers) == list(lines.ICEM_HYPERS)
+    for planner in get_args(PlannerName):
+        assert names(type(planner_hypers(planner))) == list(lines.PLANNER_HYPERS[planner])
 
 
 @pytest.mark.parametrize("planner", get_args(PlannerName))
@@ -136,6 +137,10 @@ def test_a_config_beyond_the_program_is_refused(name: str) -> None:
         ({"holdout_ratio": 0.9}, r"agent\.holdout_ratio: must be in \[0, 0\.5\], got 0\.9"),
         ({"patience": 0}, r"agent\.patience: must be a positive integer, got 0"),
         ({"num_best_networks": 6}, r"agent\.num_best_networks: must be in \[1, num_networks = 5\], got 6"),
+        ({"sampling": "normal"}, r"agent\.sampling: must be one of truncated, clipped, got 'normal'"),
+        ({"sampling": "clipped"}, r"agent\.sampling: not for planner 'icem', only for cem; leave it out"),
+        ({"planner": "random-shooting", "executes": "mean"}, r"agent\.executes: not for planner 'random-shooting'"),
+        ({"planner": "mppi", "elite_ratio": 0.1}, r"agent\.elite_ratio: unknown; known: .*temperature"),
         ({"learning_rate": 2.0}, r"agent\.learning_rate: must be a number in \[0, 1\], got 2\.0"),
     ],
 )
@@ -143,3 +148,35 @@ def test_settings_that_make_no_agent_are_named(settings: dict[str, Any], message
     """A study file's mistake is met with its name and what would be right."""
     with pytest.raises(ValueError, match=message):
         make_setup(LINE, settings, [], num_episodes=1)
+
+
+@pytest.mark.parametrize(
+    ("planner", "table", "expected"),
+    [
+        ("cem", {"num_samples": (20, 50), "num_iterations": (2, 4)}, 4 * 50),
+        ("icem", {"num_samples": (20, 50), "sample_decay": (1.5, 1.5)}, 50 + 33 + 22),
+        ("mppi", {"num_samples": (20, 50), "temperature": (0.01, 1.0), "num_iterations": (1, 2)}, 2 * 50),
+        ("random-shooting", {"num_samples": (20, 50)}, 50),
+    ],
+)
+def test_every_planner_can_be_tuned_in_a_space_of_its_own(planner: Any, table: Any, expected: int) -> None:
+    """Own ranges become a program that covers their corners, and the cost of a config is counted as it is sampled."""
+    corner_values = [{name: ends[end] for name, ends in table.items()} for end in (0, 1)]
+    settings = {"planner": planner, "plan_horizon": 7, "num_samples": 20, "num_particles": 10}
+    setup = make_setup(LINE, settings, corner_values, num_episodes=1)
+    assert setup.shape.max_samples == 50
+    assert setup.shape.max_iterations == {"cem": 5, "icem": 3, "mppi": 3, "random-shooting": 1}[planner]
+    assert setup.network_evaluations(corner_values[1]) == expected * 10 * 7
+    with pytest.raises(ValueError, match="num_samples: 51 exceeds this agent's maximum 50"):
+        setup.config({"num_samples": 51})
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_named_space_fits_a_planner(name: str) -> None:
+    """Its names are hyperparameters of that planner; the small spaces' defaults are the planner's own."""
+    planner: Any = {"small": "icem", "small-mppi": "mppi", "small-random-shooting": "random-shooting"}.get(name, "cem")
+    space = get_space(name)
+    setup = make_setup(LINE, {"planner": planner}, [space.default], num_episodes=1)
+    assert setup.config(space.default).items() >= space.default.items()
+    if planner != "cem":
+        assert lines.default_config(planner).items() >= space.default.items()

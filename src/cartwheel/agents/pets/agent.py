@@ -30,7 +30,8 @@ from cartwheel.agents.pets.model import (
     predict,
 )
 from cartwheel.agents.pets.optimizers import init_optimizer
-from cartwheel.agents.pets.planner import PlanBounds, PlanState
+from cartwheel.agents.pets.plan_search import PlanState, init_plan
+from cartwheel.agents.pets.planner import PlanBounds
 from cartwheel.agents.pets.propagation import World, draw_luck, plan_returns
 from cartwheel.envs.tasks import Task
 
@@ -61,7 +62,7 @@ def init(task: Task, shape: PetsShape, key: PRNGKeyArray) -> PetsState:
 
 def begin_episode(task: Task, shape: PetsShape) -> PlanState:
     """A planner that remembers nothing."""
-    return planners.init_plan(shape, task.action_size)
+    return init_plan(shape, task.action_size)
 
 
 def act(

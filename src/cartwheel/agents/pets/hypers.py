@@ -1,6 +1,6 @@
 """What can be tuned about PETS, and what fixes the shape of its program.
 
-``ModelHypers`` and a planner's hypers (``IcemHypers``, ``CemHypers``) are pytrees of scalars: traced, one value per
+``ModelHypers`` and a planner's hypers (``CemHypers`` and its like) are pytrees of scalars: traced, one value per
 member, free to change between any two segments without recompilation. ``PetsShape`` is frozen and hashable: it
 decides array sizes, and holds the *maxima* of the hypers that act like sizes. One line per hyperparameter: default,
 range, meaning, source.
@@ -15,11 +15,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 Propagation = Literal["tsinf", "ts1", "e"]
-PlannerName = Literal["icem", "cem"]
+PlannerName = Literal["icem", "cem", "mppi", "random-shooting"]
 Executes = Literal["mean", "best"]
 Activation = Literal["swish", "relu", "tanh", "sigmoid"]
 OptimizerName = Literal["adam", "adadelta", "adagrad", "sgd", "rmsprop"]
 LogvarBounds = Literal["learned", "fixed"]
+Sampling = Literal["truncated", "clipped"]
+LastSample = Literal["mean", "random"]
+TemperatureUnit = Literal["spread", "return"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ CEM_HYPERS: dict[str, Hyper] = {
     "alpha": Hyper(0.1, 0.0, 1.0, "share of the old mean and variance that is kept (Chua et al. 2018)"),
     "initial_std": Hyper(0.5, 1e-6, 10.0, "first standard deviation, in half action ranges (Chua et al. 2018)"),
     "min_variance": Hyper(1e-3, 0.0, 10.0, "CEM stops when no variance is larger (Chua et al. 2018)"),
+    "warm_start_fraction": Hyper(1.0, 0.0, 1.0, "share of the last plan, shifted, that a search begins with (same)"),
+    "tail_fraction": Hyper(0.0, 0.0, 1.0, "share of a plan's last action put behind it when it is shifted (same)"),
 }
 ICEM_HYPERS: dict[str, Hyper] = {
     "plan_horizon": Hyper(25, 1, 1000, "environment steps that a plan looks ahead (Pinneri et al. 2020)"),
@@ -59,9 +64,39 @@ ICEM_HYPERS: dict[str, Hyper] = {
     "initial_std": Hyper(0.5, 1e-6, 10.0, "first standard deviation, in half action ranges (Pinneri et al. 2020)"),
     "noise_exponent": Hyper(2.0, 0.0, 10.0, "power of 1/frequency in the noise over time; 0 is white (same)"),
     "sample_decay": Hyper(1.25, 1.0, 10.0, "samples shrink by this per iteration, not below 2x elites (same)"),
-    "kept_elite_ratio": Hyper(0.3, 0.0, 1.0, "share of the elites kept, within a step and into the next one (same)"),
+    "kept_elite_ratio": Hyper(0.3, 0.0, 1.0, "share of the elites that are samples of the next iteration (same)"),
+    "shifted_elite_ratio": Hyper(0.3, 0.0, 1.0, "share of the last elites that are samples of the next step (same)"),
+    "warm_start_fraction": Hyper(1.0, 0.0, 1.0, "share of the last plan, shifted, that a search begins with (same)"),
+    "tail_fraction": Hyper(1.0, 0.0, 1.0, "share of a plan's last action put behind it when it is shifted (same)"),
 }
-PLANNER_HYPERS: dict[PlannerName, dict[str, Hyper]] = {"cem": CEM_HYPERS, "icem": ICEM_HYPERS}
+MPPI_HYPERS: dict[str, Hyper] = {
+    "plan_horizon": Hyper(25, 1, 1000, "environment steps that a plan looks ahead (Williams et al. 2017)"),
+    "num_iterations": Hyper(3, 1, 100, "times that plans are sampled per environment step; published: 1 (same)"),
+    "num_samples": Hyper(48, 2, 100_000, "plans sampled in every iteration (same)"),
+    "temperature": Hyper(0.1, 1e-4, 1e4, "weight = exp((score - best) / (temperature * unit)) (same)"),
+    "alpha": Hyper(0.0, 0.0, 1.0, "share of the old mean that is kept; published: 0 (same)"),
+    "initial_std": Hyper(0.5, 1e-6, 10.0, "deviation of the noise of every step, in half action ranges (same)"),
+    "noise_smoothing": Hyper(0.3, 0.0, 1.0, "weight of the last step in the noise; 0 is white (Nagabandi et al. 2019)"),
+    "warm_start_fraction": Hyper(1.0, 0.0, 1.0, "share of the last plan, shifted, that a search begins with (same)"),
+    "tail_fraction": Hyper(1.0, 0.0, 1.0, "share of a plan's last action put behind it when it is shifted (same)"),
+}
+RANDOM_SHOOTING_HYPERS: dict[str, Hyper] = {
+    "plan_horizon": Hyper(25, 1, 1000, "environment steps that a plan looks ahead (Nagabandi et al. 2018)"),
+    "num_samples": Hyper(128, 2, 100_000, "plans sampled per environment step (Nagabandi et al. 2018)"),
+}
+PLANNER_HYPERS: dict[PlannerName, dict[str, Hyper]] = {
+    "cem": CEM_HYPERS,
+    "icem": ICEM_HYPERS,
+    "mppi": MPPI_HYPERS,
+    "random-shooting": RANDOM_SHOOTING_HYPERS,
+}
+PLANNER_CHOICES: dict[PlannerName, frozenset[str]] = {
+    "cem": frozenset({"executes", "sampling"}),
+    "icem": frozenset({"executes", "last_sample"}),
+    "mppi": frozenset({"executes", "temperature_unit"}),
+    "random-shooting": frozenset(),
+}
+"""The choices of ``PetsShape`` that are a planner's own; another planner has no use for them."""
 
 Real: TypeAlias = Float[Array, "..."]
 Count: TypeAlias = Int[Array, "..."]
@@ -87,6 +122,8 @@ class CemHypers(eqx.Module):
     alpha: Real
     initial_std: Real
     min_variance: Real
+    warm_start_fraction: Real
+    tail_fraction: Real
 
 
 class IcemHypers(eqx.Module):
@@ -101,9 +138,44 @@ class IcemHypers(eqx.Module):
     noise_exponent: Real
     sample_decay: Real
     kept_elite_ratio: Real
+    shifted_elite_ratio: Real
+    warm_start_fraction: Real
+    tail_fraction: Real
 
 
-PlannerHypers: TypeAlias = CemHypers | IcemHypers
+class MppiHypers(eqx.Module):
+    """Model-predictive path integral control; each field a scalar, or [P] for a cohort."""
+
+    plan_horizon: Count
+    num_iterations: Count
+    num_samples: Count
+    temperature: Real
+    alpha: Real
+    initial_std: Real
+    noise_smoothing: Real
+    warm_start_fraction: Real
+    tail_fraction: Real
+
+
+class RandomShootingHypers(eqx.Module):
+    """Random shooting; each field a scalar, or [P] for a cohort."""
+
+    plan_horizon: Count
+    num_samples: Count
+
+    @property
+    def num_iterations(self) -> Count:
+        """One: nothing is refined."""
+        return 0 * self.num_samples + 1
+
+
+PlannerHypers: TypeAlias = CemHypers | IcemHypers | MppiHypers | RandomShootingHypers
+_KINDS: dict[PlannerName, type[PlannerHypers]] = {
+    "cem": CemHypers,
+    "icem": IcemHypers,
+    "mppi": MppiHypers,
+    "random-shooting": RandomShootingHypers,
+}
 
 
 class PetsHypers(eqx.Module):
@@ -133,6 +205,12 @@ class PetsShape:
     networks predict means only, fitted by squared error. A share ``holdout_ratio`` of all rows is never trained on;
     with it, a fit ends early when ``patience`` epochs brought no better held-out loss. ``num_best_networks`` of the
     ensemble plan, all of them if None.
+
+
+    Choices about planning (``PLANNER_CHOICES`` says whose): ``executes`` the statistic's mean or the best sample seen;
+    ``sampling`` from a truncated normal with capped variance or from a clipped normal; ``last_sample`` of the last
+    iteration is the mean or as random as the others; ``temperature_unit`` is the lead of the best plan over the median
+    one, or a unit of return.
     """
 
     num_networks: int = 5
@@ -150,6 +228,9 @@ class PetsShape:
     propagation: Propagation = "tsinf"
     planner: PlannerName = "icem"
     executes: Executes = "mean"
+    sampling: Sampling = "truncated"
+    last_sample: LastSample = "mean"
+    temperature_unit: TemperatureUnit = "spread"
     batch_size: int = 32
     capacity: int = 4000
     max_horizon: int = 40
@@ -226,11 +307,11 @@ def hypers_from_configs(configs: list[dict[str, Any]], planner: PlannerName) -> 
         return np.asarray([config[name] for config in full], np.int32 if line.is_int else np.float32)
 
     model = ModelHypers(**{name: column(name, line) for name, line in MODEL_HYPERS.items()})
-    kind = CemHypers if planner == "cem" else IcemHypers
-    return PetsHypers(model, kind(**{name: column(name, line) for name, line in PLANNER_HYPERS[planner].items()}))
+    lines = PLANNER_HYPERS[planner]
+    return PetsHypers(model, _KINDS[planner](**{name: column(name, line) for name, line in lines.items()}))
 
 
-def num_elites(planner: PlannerHypers, xp: Any = jnp) -> Count:
+def num_elites(planner: CemHypers | IcemHypers, xp: Any = jnp) -> Count:
     """max(1, floor(elite_ratio * num_samples)); the small constant undoes float32's 0.1 * 30 = 2.9999998."""
     product = planner.elite_ratio * planner.num_samples.astype(xp.float32)
     elites: Count = xp.maximum(1, xp.floor(product + 1e-4).astype(xp.int32))
@@ -238,11 +319,11 @@ def num_elites(planner: PlannerHypers, xp: Any = jnp) -> Count:
 
 
 def samples_at(planner: PlannerHypers, iteration: Any, xp: Any = jnp) -> Count:
-    """Samples of an iteration: constant for CEM; for iCEM num_samples / decay^i, floored, at least 2x elites.
+    """Samples of an iteration: for iCEM num_samples / decay^i, floored, at least 2x elites; else constant.
 
     ``xp`` is the array library: ``jax.numpy`` inside a program, ``numpy`` for bounds and costs on the host.
     """
-    if isinstance(planner, CemHypers):
+    if not isinstance(planner, IcemHypers):
         return planner.num_samples
     shrunk = planner.num_samples.astype(xp.float32) * planner.sample_decay ** (-iteration.astype(xp.float32))
     floor = xp.minimum(planner.num_samples, 2 * num_elites(planner, xp))

@@ -10,13 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from cartwheel.agents.pets.hypers import (
+    PLANNER_CHOICES,
     Activation,
     Executes,
+    LastSample,
     LogvarBounds,
     OptimizerName,
     PetsShape,
     PlannerName,
     Propagation,
+    Sampling,
+    TemperatureUnit,
     check_config,
     default_config,
     hyper_lines,
@@ -32,6 +36,9 @@ _CHOICES = {
     "activation": Activation,
     "optimizer": OptimizerName,
     "logvar_bounds": LogvarBounds,
+    "sampling": Sampling,
+    "last_sample": LastSample,
+    "temperature_unit": TemperatureUnit,
 }
 _FLAGS = frozenset({"is_probabilistic"})
 _RATIOS = frozenset({"holdout_ratio"})
@@ -60,7 +67,7 @@ class AgentSetup:
         check_config(dict(tuned), self.shape.planner)
         full = {**self.base, **tuned}
         for name, maximum in _SIZES.items():
-            if full[name] > getattr(self.shape, maximum):
+            if full.get(name, 1) > getattr(self.shape, maximum):
                 raise ValueError(
                     f"agent.{name}: {full[name]} exceeds this agent's maximum {getattr(self.shape, maximum)}"
                 )
@@ -98,6 +105,7 @@ def make_setup(
             f"more than {MAX_BUFFER_BYTES // 2**30}"
         )
     shape = PetsShape(**{"capacity": capacity, "num_particles": default_particles(choices), **choices})
+    _check_planner_choices(choices, shape.planner)
     fixed = {name: value for name, value in settings.items() if name not in SHAPE_SETTINGS}
     known = hyper_lines(shape.planner)
     for name in fixed:
@@ -174,11 +182,18 @@ def _is_list_of_numbers(value: Any) -> bool:
     return is_list and all(isinstance(entry, (int, float)) and not isinstance(entry, bool) for entry in value)
 
 
+def _check_planner_choices(choices: Mapping[str, Any], planner: PlannerName) -> None:
+    for name in choices:
+        owners = [owner for owner, own in PLANNER_CHOICES.items() if name in own]
+        if owners and planner not in owners:
+            raise ValueError(f"agent.{name}: not for planner {planner!r}, only for {', '.join(owners)}; leave it out")
+
+
 def _covering(shape: PetsShape, configs: Sequence[Mapping[str, Any]]) -> PetsShape:
-    """The shape whose maxima cover all these full configs."""
+    """The shape whose maxima cover all these full configs; a size that a planner does not have is 1."""
 
     def largest(name: str) -> int:
-        return max(int(config[name]) for config in configs)
+        return max(int(config.get(name, 1)) for config in configs)
 
     return dataclasses.replace(
         shape,
