@@ -160,7 +160,7 @@ def test_a_constant_dimension_is_shifted_and_not_scaled(constant: float) -> None
     rng = np.random.default_rng(0)
     inputs = np.stack([np.full(60, constant), rng.normal(5.0, 3.0, 60), rng.normal(-1e3, 1e-1, 60)], axis=1)
     inputs[50:] = np.nan
-    fitted = jax.jit(fit_normaliser)(jnp.asarray(inputs, jnp.float32), jnp.int32(50))
+    fitted = jax.jit(fit_normaliser)(jnp.asarray(inputs, jnp.float32), jnp.arange(60) < 50)
     assert float(fitted.std[0]) == 1.0
     scaled = np.asarray(jax.jit(normalise)(fitted, jnp.asarray(inputs[:50], jnp.float32)), np.float64)
     assert not np.any(scaled[:, 0])
