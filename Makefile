@@ -34,15 +34,15 @@ slow: install
 	$(BIN)/python -m pytest -m slow --timeout 3600 -s
 
 check: install
-	$(BIN)/ruff check src tests tools
-	$(BIN)/ruff format --check --quiet src tests tools
+	$(BIN)/ruff check src tests tools benchmarks
+	$(BIN)/ruff format --check --quiet src tests tools benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/check_lock.py
 
 format: install
-	$(BIN)/ruff check --fix src tests tools
-	$(BIN)/ruff format src tests tools
+	$(BIN)/ruff check --fix src tests tools benchmarks
+	$(BIN)/ruff format src tests tools benchmarks
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -181,7 +181,7 @@ def test_rays_preset() -> None:
     """Of 8 the worst 2 copy the best 2; values move by 1.2 or 0.8, one in four is redrawn on its own."""
     assert RAY == {
         "keep_fraction": 0.75, "donor_fraction": 0.25, "explore": "scale", "step": 0.2, "redraw_probability": 0.25,
-        "redraw": "each",
+        "redraw": "each", "fractions_of": "all",
     }  # fmt: skip
     tuner = pbt(preset="ray")
     generation(tuner, by_trial(1, 2, 3, 4, 5, 6, 7, 8))

@@ -7,7 +7,7 @@
   it is: no drift, no bound that catches. An integer starts from a uniform place in its cell, not from the middle, so
   small steps move it as often as they should instead of never.
 - ``"scale"`` (Jaderberg et al. 2017, Ray Tune): every *value*, not its coordinate, times 1 + step or 1 - step, clipped
-  to its range; Ray lets values leave it. A whole number is rounded; Ray cuts it off, which is one more drift down.
+  to its range; Ray lets values leave it. A whole number is rounded, so 1 and 2 stay where they are.
 - ``"none"``: copy and change nothing, the selection-only control.
 
 With ``redraw_probability``, values are drawn anew from the prior instead: ``"all"`` together, or ``"each"`` on its own,

@@ -1,0 +1,1 @@
+"""Measurements that the documents quote, with the programs that make them."""
