@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cartwheel.analysis.tables import counts, ranking
+from cartwheel.analysis.tables import counts, ranking, segment_score
 from cartwheel.observer import Observer
 from cartwheel.report import figures
 from cartwheel.report.style import to_svg
@@ -68,3 +68,21 @@ def test_the_user_is_told_what_a_tuner_warns_of(tmp_path: Path) -> None:
         tune(spec, tmp_path / str(num_episodes), Running([listener], backend=SyntheticBackend()))
         told[num_episodes] = [message for message in listener.messages if "go back" in message]
     assert [len(messages) for messages in told.values()] == [1, 0]
+
+
+@pytest.mark.parametrize("name", [name for name, entry in TUNERS.items() if entry.stops_early])
+def test_who_was_stopped_early_is_never_the_incumbent(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where returns fall with age, so that the shortest trials score best."""
+    monkeypatch.setattr("synthetic_executor.advanced", lambda state, config, seed, index: state - 1.0)
+    settings = {"num_trials": 9} if name != "hyperband" else {}
+    spec = small_spec(num_episodes=9, tuner={"name": name, **settings})
+    study = tune(spec, tmp_path, Running(backend=SyntheticBackend()))
+    scores = {id_: segment_score(study.tables, id_) for id_ in ranking(study.tables)}
+    assert study.tables.segments[study.best.segment].stop == 9
+    assert study.tables.segments[max(scores, key=lambda id_: scores[id_])].stop < 9
+    tuner = spec.make_tuner()
+    with RunFolder.to_read(tmp_path) as folder:
+        tell_all(tuner, folder.read.events())
+    assert list(scores) == tuner.ranking()

@@ -4,11 +4,12 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 FORBIDDEN = re.compile(r"https?://|^(torch|nvidia|triton|tensorflow)[-=]", re.MULTILINE)
 
 
-def problems(lock: str, project: dict[str, object]) -> list[str]:
+def problems(lock: str, project: dict[str, Any]) -> list[str]:
     """What is wrong with a lock file for this ``[project]`` table; empty if nothing is."""
     found = [f"forbidden: {match.group()}" for match in FORBIDDEN.finditer(lock)]
     entries = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==\S+(.*(?:\n    .*)*)", lock, re.MULTILINE)
@@ -19,7 +20,7 @@ def problems(lock: str, project: dict[str, object]) -> list[str]:
     own = next(
         (re.findall(r"[\w-]+", entry)[1:] for entry in extras["dev"] if entry.startswith(f"{project['name']}[")), []
     )
-    wanted = [*project["dependencies"], *extras["dev"], *(entry for extra in own for entry in extras[extra])]  # type: ignore[misc,index]
+    wanted = [*project["dependencies"], *extras["dev"], *(entry for extra in own for entry in extras[extra])]
     names = {re.split(r"[\[<>=~!; ]", requirement)[0].lower() for requirement in wanted} - {project["name"]}
     return found + [f"not locked: {name}; run `make lock`" for name in sorted(names - pinned)]
 

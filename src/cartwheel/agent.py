@@ -46,9 +46,10 @@ class Agent:
 
     def __init__(self, setup: AgentSetup, config: Config, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Raises ValueError if the config is illegal or the arrays do not fit."""
-        self.task, self.config = setup.task, setup.config(config)
+        own = setup.under(config)
+        self.task, self.config = own.task, own.base
         # an agent that only acts needs no buffer
-        self._shape = dataclasses.replace(setup.shape, capacity=1)
+        self._shape = dataclasses.replace(own.shape, capacity=1)
         empty = jax.device_get(pets.init(self.task, self._shape, jax.random.key(0)))
         parts = {part: part_from_arrays(empty, part, arrays) for part in _KEPT_PARTS}
         self._state = jax.device_put(dataclasses.replace(empty, **parts))
@@ -69,7 +70,7 @@ class Agent:
             task = get_task(str(description["env_id"]), description["episode_length"])
             shape, config = PetsShape(**description["shape"]), dict(description["config"])
             check_config(config, shape.planner)
-            return Agent(AgentSetup(task, shape, config), config, arrays)
+            return Agent(AgentSetup(task, shape, config), {}, arrays)
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError(f"the agent cannot be used: {error}", str(folder), _FILES_STEP) from error
 
@@ -128,13 +129,14 @@ def play(env: WatchedEnv, begin: Callable[[int], Act], seed: tuple[int | str, ..
 def export_agent(setup: AgentSetup, config: Config, arrays: Mapping[str, NDArray[Any]], out: Path) -> Path:
     """Write an agent's folder. Raises ConfigError if ``out`` exists and is not empty, StorageError if it cannot."""
     kept = {name: array for name, array in arrays.items() if name.split("/")[0] in _KEPT_PARTS}
+    own = setup.under(config)
     description = {
         "format": FORMAT,
         "agent": "pets",
         "env_id": setup.task.id,
         "episode_length": setup.task.episode_length,
-        "shape": dataclasses.asdict(setup.shape),
-        "config": setup.config(config),
+        "shape": dataclasses.asdict(own.shape),
+        "config": own.base,
     }
     try:
         if out.exists() and any(out.iterdir()):

@@ -32,7 +32,8 @@ def play_true_dynamics(
             f"env_id {setup.task.id!r}: plans are scored by formulas, and its reward or termination has none"
         )
     env = make_env(setup.task)
-    cohort = hypers_from_configs([setup.config(config)], setup.shape.planner)
+    setup = setup.under(config)
+    cohort = hypers_from_configs([setup.base], setup.shape.planner)
     hypers = jax.tree.map(lambda leaf: leaf[0], cohort)
     plan = jax.jit(_planner(setup, hypers, true_dynamics(env)))
 

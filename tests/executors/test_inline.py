@@ -98,6 +98,32 @@ def test_company_and_devices_change_no_digest(make: Maker) -> None:
         assert [one.checkpoint for one in episodes(together, trial)] == [one.checkpoint for one in expected]
 
 
+def test_shapes_take_turns_and_change_nothing(make: Maker) -> None:
+    """Agents of three shapes in two lanes: each ends as it does alone, and every program is compiled once."""
+    configs = [CONFIG, {**CONFIG, "width": 6}, {**CONFIG, "num_networks": 3}]
+    works = [work(segment(trial, config=configs[trial % 3])) for trial in range(6)]
+    messages: list[str] = []
+    together = run(make(on_message=messages.append), works)
+    assert sum("compiling" in message for message in messages) == 3
+    for trial in (1, 2):
+        alone = run(make(), [works[trial]])
+        assert [one.checkpoint for one in episodes(together, trial)] == [one.checkpoint for one in episodes(alone)]
+
+
+@pytest.mark.parametrize(("most", "compiled"), [(1, 3), (2, 2)])
+def test_programs_of_many_shapes_make_room(
+    make: Maker, monkeypatch: pytest.MonkeyPatch, most: int, compiled: int
+) -> None:
+    """With too many the longest unused one goes, and is compiled anew when its shape comes back: the same results."""
+    monkeypatch.setattr("cartwheel.executors.inline.MAX_ENGINES", most)
+    messages: list[str] = []
+    executor = make(on_message=messages.append)
+    small, large = (work(segment(trial, config={**CONFIG, "width": width})) for trial, width in ((1, 6), (2, 7)))
+    first, _, again = (episodes(run(executor, [one])) for one in (small, large, small))
+    assert sum("compiling" in message for message in messages) == compiled
+    assert [one.checkpoint for one in again] == [one.checkpoint for one in first]
+
+
 def test_more_items_than_lanes_wait_their_turn(make: Maker) -> None:
     """Five items on two lanes all get done, also those that were queued while every lane was busy."""
     executor = make()
@@ -186,7 +212,7 @@ def test_a_checkpoint_that_does_not_fit_fails_its_item(make: Maker, store: Check
     assert executor.num_free == 2
 
 
-@pytest.mark.parametrize("config", [{"num_samples": 17}, {"learning_rate": 1e9}, {"no_such_hyper": 1.0}])
+@pytest.mark.parametrize("config", [{"num_samples": 17}, {"learning_rate": 1e9}, {"no_such_hyper": 1.0}, {"width": 0}])
 def test_a_config_that_cannot_run_fails_its_item(make: Maker, config: dict[str, Any]) -> None:
     """A config beyond the program's sizes, or no config at all, is that item's failure and nobody else's."""
     bad = segment(1, config={**CONFIG, **config})

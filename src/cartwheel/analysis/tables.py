@@ -196,12 +196,17 @@ def incumbent(tables: StudyTables) -> SegmentId | None:
     """Of the validated segments in the ranking, that of the best mean; without validation, the ranking's first.
 
     None when no segment is done. A mean that is not finite counts as the worst. The finalists always include the
-    ranking's first, so where that one was not validated, validations are of an earlier, shorter study.
+    ranking's first, so where that one was not validated, validations are of an earlier, shorter study. A trial that
+    was stopped early is no candidate, however well it played: its config is for a shorter training.
     """
     ranked, means = ranking(tables), validation_means(tables)
-    if ranked and ranked[0] in means:
-        return max((segment for segment in ranked if segment in means), key=lambda segment: means[segment])
-    return ranked[0] if ranked else None
+    if not ranked or ranked[0] not in means:
+        return ranked[0] if ranked else None
+    full = tables.segments[ranked[0]].stop
+    candidates = [
+        id_ for id_ in ranked if id_ in means and (tables.segments[id_].stop == full or not tables.ranks_longest_first)
+    ]
+    return max(candidates, key=lambda id_: means[id_])
 
 
 def incumbent_score(tables: StudyTables) -> float:

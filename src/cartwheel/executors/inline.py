@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ import jax
 
 from cartwheel.agents.pets.agent import PetsState
 from cartwheel.agents.pets.arrays import PARTS, buffer_from_shards, part_from_arrays, shard_to_arrays, to_arrays
+from cartwheel.agents.pets.hypers import PetsShape
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult
-from cartwheel.envs.making import CannotMake
 from cartwheel.envs.pool import Call, call_under_way
 from cartwheel.errors import CorruptCheckpoint, EnvironmentHangs
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Work
@@ -30,16 +31,21 @@ from cartwheel.records import CheckpointId, Config, Segment, Status, StoredFile
 from cartwheel.store.checkpoints import CheckpointStore
 
 _IDLE_POLL_S = 0.05
+MAX_ENGINES = 4
+"""A thread keeps so many programs with their agents' buffers; another shape takes the place of the longest unused."""
 
 
 @dataclass(slots=True)
 class _Lane:
-    """A work item under way: its full config, the next episode to run, and the replay shards so far."""
+    """A work item under way: its engine and slot there, full config, next episode, and the replay shards so far."""
 
     work: Work
+    engine: Engine
+    slot: int
     config: Config
     next_episode: int
     shards: list[StoredFile]
+    is_over: bool = False
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -92,6 +98,27 @@ def user_compile_cache() -> Path | None:
     return folder if folder.stat().st_uid == os.getuid() else None
 
 
+class _Engines:
+    """One engine per shape of agent, of one thread."""
+
+    def __init__(self, build: Callable[[PetsShape], Engine]) -> None:
+        self._build = build
+        self._by_shape: dict[PetsShape, Engine] = {}  # the longest unused first
+
+    def get(self, shape: PetsShape, busy: Sequence[Engine]) -> Engine:
+        """The engine for that shape; it may close another one that is not ``busy``."""
+        idle = [other for other, engine in self._by_shape.items() if other != shape and engine not in busy]
+        if shape not in self._by_shape and len(self._by_shape) >= MAX_ENGINES and idle:
+            self._by_shape.pop(idle[0]).close()
+        engine = self._by_shape.pop(shape, None) or self._build(shape)
+        self._by_shape[shape] = engine
+        return engine
+
+    def close(self) -> None:
+        for engine in self._by_shape.values():
+            engine.close()
+
+
 class InlineExecutor:
     """Lanes on every local device. Checkpoint files are written by the lanes, the database by nobody here."""
 
@@ -112,8 +139,8 @@ class InlineExecutor:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._num_open = 0
-        self.compile_s = 0.0
         devices = jax.local_devices()[:max_devices]
+        self._compile_s = dict.fromkeys(devices, 0.0)
         self._num_lanes = lanes_per_device * len(devices)
         self._threads = [
             threading.Thread(target=self._serve, args=(device,), name=f"lanes-{i}", daemon=True)
@@ -121,6 +148,12 @@ class InlineExecutor:
         ]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def compile_s(self) -> float:
+        """What compiling took so far. Devices compile side by side: the longest counts."""
+        with self._lock:
+            return max(self._compile_s.values())
 
     @property
     def num_free(self) -> int:
@@ -180,24 +213,22 @@ class InlineExecutor:
         return outcomes
 
     def _serve(self, device: Any) -> None:
-        """A thread's life: build the engine when the first work comes, then run cohorts until told to stop."""
-        lanes: dict[int, _Lane] = {}
-        engine: Engine | None = None
+        """A thread's life: run lanes until told to stop, an episode of each at a time."""
+        engines, lanes = _Engines(partial(self._build, device)), list[_Lane]()
         try:
             while not self._stop.is_set():
                 while len(lanes) < self._width and (work := self._next_work(wait=not lanes)) is not None:
-                    engine = engine or self._build(device, work)
-                    if engine is not None:
-                        self._begin(engine, lanes, work)
-                if engine is not None and lanes:
-                    self._advance(engine, lanes)
+                    lanes += self._begin(engines, lanes, work)
+                # lanes whose agents differ in shape are in different programs: these take turns
+                for engine in {id(lane.engine): lane.engine for lane in lanes}.values():
+                    self._advance(engine, [lane for lane in lanes if lane.engine is engine])
+                lanes = [lane for lane in lanes if not lane.is_over]
         except Abandoned:
             pass
         except BaseException as error:
             self._outcomes.put(error)
         finally:
-            if engine is not None:
-                engine.close()
+            engines.close()
 
     def _next_work(self, wait: bool) -> Work | None:
         try:
@@ -205,33 +236,29 @@ class InlineExecutor:
         except queue.Empty:
             return None
 
-    def _build(self, device: Any, work: Work) -> Engine | None:
-        """An engine for ``work``, which fails if its environments cannot be made."""
+    def _build(self, device: Any, shape: PetsShape) -> Engine:
         self._say(f"compiling for {device.platform} device {device.id}")
-        try:
-            engine = Engine(self._setup.task, self._setup.shape, self._width, device)
-        except CannotMake as error:
-            self._outcomes.put([ItemDone(work.item, "failed", str(error), 0.0)])
-            return None
+        engine = Engine(self._setup.task, shape, self._width, device)
         self._say(f"compiled in {engine.compile_s:.1f} s")
         with self._lock:
-            self.compile_s = max(self.compile_s, engine.compile_s)
+            self._compile_s[device] += engine.compile_s
         return engine
 
-    def _begin(self, engine: Engine, lanes: dict[int, _Lane], work: Work) -> None:
-        """Put a work item's agent into a free lane."""
-        lane = next(slot for slot in range(self._width) if slot not in lanes)
-        state = engine.fresh(work.seed)
-        shards: list[StoredFile] = []
+    def _begin(self, engines: "_Engines", lanes: Sequence[_Lane], work: Work) -> list[_Lane]:
+        """Put a work item's agent into a free lane; none if there is no such agent."""
         try:
-            config = self._setup.config(work.config)
+            chosen = self._setup.under(work.config)
+            engine = engines.get(chosen.shape, [lane.engine for lane in lanes])
+            state, shards = engine.fresh(work.seed), list[StoredFile]()
             if work.start_from is not None:
                 state, shards = self._restore(state, work)
         except (ValueError, CorruptCheckpoint) as error:
             self._outcomes.put([ItemDone(work.item, "failed", str(error), 0.0)])
-            return
-        engine.load(lane, state)
-        lanes[lane] = _Lane(work, config, work.next_episode, shards)
+            return []
+        taken = {lane.slot for lane in lanes if lane.engine is engine}
+        slot = next(slot for slot in range(self._width) if slot not in taken)
+        engine.load(slot, state)
+        return [_Lane(work, engine, slot, chosen.base, work.next_episode, shards)]
 
     def _restore(self, template: PetsState, work: Work) -> tuple[PetsState, list[StoredFile]]:
         """The agent that ``work`` starts from, and the files of its replay."""
@@ -246,19 +273,19 @@ class InlineExecutor:
         replay = buffer_from_shards(template, [self._checkpoints.read(shard.digest)[0] for shard in shards])
         return PetsState(**parts, replay=replay), shards
 
-    def _advance(self, engine: Engine, lanes: dict[int, _Lane]) -> None:
-        """One episode of every busy lane; lanes whose item ended become free."""
-        jobs = {slot: lane.job() for slot, lane in lanes.items()}
+    def _advance(self, engine: Engine, lanes: Sequence[_Lane]) -> None:
+        """One episode of these lanes of an engine."""
+        jobs = {lane.slot: lane.job() for lane in lanes}
         results = engine.run_episode(jobs, self._stop.is_set)
         states = engine.snapshot([slot for slot, job in jobs.items() if job.learns])
         outcomes: list[Outcome] = []
-        for slot, result in results.items():
-            ended = self._status(lanes[slot], result)
-            broken = result.episode if result.failure else None
+        for lane in lanes:
+            result = results[lane.slot]
+            ended, broken = self._status(lane, result), result.episode if result.failure else None
             if broken is None:
-                outcomes.append(self._record(lanes[slot], result, states.get(slot)))
+                outcomes.append(self._record(lane, result, states.get(lane.slot)))
             if ended is not None:
-                lane = lanes.pop(slot)
+                lane.is_over = True
                 wall_s = time.perf_counter() - lane.started
                 outcomes.append(ItemDone(lane.work.item, ended, result.failure, wall_s, broken))
         # what ends together is told together, so that the study commits it together

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cartwheel.agents.pets import hypers as lines
-from cartwheel.agents.pets.hypers import ModelHypers, PetsShape, PlannerName
+from cartwheel.agents.pets.hypers import CEM_HYPERS, ModelHypers, PetsShape, PlannerName
 from cartwheel.agents.pets.setup import make_setup
 from cartwheel.envs.tasks import LINE
 from cartwheel.spaces import SPACES, get_space
@@ -103,7 +103,7 @@ def test_a_setup_covers_every_reachable_config() -> None:
     shape = setup.shape
     assert (shape.max_horizon, shape.max_iterations, shape.max_samples, shape.width) == (31, 6, 100, 8)
     assert shape.capacity == 10 * LINE.episode_length
-    assert setup.config({"alpha": 0.2}) == {**setup.base, "alpha": 0.2}
+    assert setup.under({"alpha": 0.2}).base == {**setup.base, "alpha": 0.2}
     assert setup.base["num_samples"] == 20
     assert setup.base["num_epochs"] == LINE.defaults["num_epochs"]
 
@@ -113,9 +113,35 @@ def test_a_config_beyond_the_program_is_refused(name: str) -> None:
     """A size that the compiled program does not cover would be cut silently: it is an error instead."""
     setup = make_setup(LINE, {}, [], num_episodes=1)
     value = setup.base[name]
-    assert setup.config({name: value})[name] == value
+    assert setup.under({name: value}).base[name] == value
     with pytest.raises(ValueError, match=rf"agent\.{name}: {value + 1} exceeds this agent's maximum {value}"):
-        setup.config({name: value + 1})
+        setup.under({name: value + 1})
+
+
+def test_a_config_may_choose_the_shape() -> None:
+    """Choices of shape in a config are not hyperparameters of the agent that they make."""
+    setup = make_setup(LINE, {}, [{"width": 8, "num_samples": 200}], num_episodes=1)
+    own = setup.under({"width": 8, "num_layers": 3, "alpha": 0.2})
+    assert (own.shape.width, own.shape.num_layers, own.base["alpha"]) == (8, 3, 0.2)
+    assert own.base.keys() == setup.base.keys()
+    assert own.shape.max_samples == setup.shape.max_samples == 200
+    assert setup.under({"num_networks": 2}).shape.num_particles == 6
+    with pytest.raises(ValueError, match="num_particles"):
+        setup.under({"num_networks": 2, "num_particles": 5})
+
+
+def test_a_config_may_choose_the_planner() -> None:
+    """Each planner takes its own hyperparameters of a space for both, and its own defaults for the others."""
+    setup = make_setup(LINE, {}, [], num_episodes=1)
+    config = {"planner": "cem", "noise_exponent": 1.0, "min_variance": 0.1, "num_samples": 9, "num_iterations": 2}
+    cem, icem = setup.under(config), setup.under({**config, "planner": "icem"})
+    assert (cem.shape.planner, icem.shape.planner) == ("cem", "icem")
+    assert cem.base["min_variance"] == 0.1
+    assert icem.base["noise_exponent"] == 1.0
+    assert "noise_exponent" not in cem.base
+    assert cem.base["alpha"] == CEM_HYPERS["alpha"].default
+    with pytest.raises(ValueError, match="no_such_hyper"):
+        setup.under({**config, "no_such_hyper": 1})
 
 
 @pytest.mark.parametrize(
@@ -168,7 +194,7 @@ def test_every_planner_can_be_tuned_in_a_space_of_its_own(planner: Any, table: A
     assert setup.shape.max_iterations == {"cem": 5, "icem": 3, "mppi": 3, "random-shooting": 1}[planner]
     assert setup.network_evaluations(corner_values[1]) == expected * 10 * 7
     with pytest.raises(ValueError, match="num_samples: 51 exceeds this agent's maximum 50"):
-        setup.config({"num_samples": 51})
+        setup.under({"num_samples": 51})
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -177,6 +203,6 @@ def test_every_named_space_fits_a_planner(name: str) -> None:
     planner: Any = {"small": "icem", "small-mppi": "mppi", "small-random-shooting": "random-shooting"}.get(name, "cem")
     space = get_space(name)
     setup = make_setup(LINE, {"planner": planner}, [space.default], num_episodes=1)
-    assert setup.config(space.default).items() >= space.default.items()
+    assert setup.under(space.default).base.items() >= space.default.items()
     if planner != "cem":
         assert lines.default_config(planner).items() >= space.default.items()

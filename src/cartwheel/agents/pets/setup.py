@@ -1,6 +1,7 @@
 """From names and numbers to an agent that can be built: a task, a shape, and the values that no tuner changes."""
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -44,6 +45,7 @@ _FLAGS = frozenset({"is_probabilistic"})
 _RATIOS = frozenset({"holdout_ratio"})
 _LISTS = frozenset({"layer_decays"})
 _SIZES = {"plan_horizon": "max_horizon", "num_iterations": "max_iterations", "num_samples": "max_samples"}
+_ALL_HYPERS = frozenset(name for planner in get_args(PlannerName) for name in hyper_lines(planner))
 _DERIVED = frozenset({"capacity", *_SIZES.values()})
 MAX_BUFFER_BYTES = 2**34
 """One agent's buffer is never larger: such a budget is a typing error rather than a plan."""
@@ -53,35 +55,53 @@ SHAPE_SETTINGS = tuple(field.name for field in dataclasses.fields(PetsShape) if 
 
 @dataclass(frozen=True)
 class AgentSetup:
-    """``base`` holds a value for every hyperparameter; a segment's config overrides some of them."""
+    """``fixed`` holds values for some of the hyperparameters; the others have their defaults."""
 
     task: Task
     shape: PetsShape
-    base: Mapping[str, Any]
+    fixed: Mapping[str, Any]
 
-    def config(self, tuned: Mapping[str, Any]) -> dict[str, Any]:
-        """The full config under these tuned values.
+    @property
+    def base(self) -> dict[str, Any]:
+        """The full config: a value for every hyperparameter of this planner."""
+        defaults = default_config(self.shape.planner)
+        return {**defaults, **{name: value for name, value in self.fixed.items() if name in defaults}}
 
+    def under(self, tuned: Mapping[str, Any]) -> "AgentSetup":
+        """The setup of one agent, with these values in place of its own: hyperparameters and choices of shape.
+
+        Where the planner is among them, what only other planners have is left out: a space over planners has a value
+        for all.
         Raises ValueError on an unknown name, an illegal value, or a size that the program does not cover.
         """
-        check_config(dict(tuned), self.shape.planner)
-        full = {**self.base, **tuned}
+        planner = tuned.get("planner")
+        if planner in PLANNER_CHOICES:
+            tuned = {name: value for name, value in tuned.items() if not _is_foreign(name, planner)}
+        choices = {name: value for name, value in tuned.items() if name in SHAPE_SETTINGS}
+        _check_choices(choices)
+        shape = _chosen(self.shape, choices)
+        _check_planner_choices(choices, shape.planner)
+        values = {name: value for name, value in tuned.items() if name not in choices}
+        check_config(values, shape.planner)
+        chosen = AgentSetup(self.task, shape, {**self.fixed, **values})
         for name, maximum in _SIZES.items():
-            if full.get(name, 1) > getattr(self.shape, maximum):
+            if chosen.base.get(name, 0) > getattr(shape, maximum):
                 raise ValueError(
-                    f"agent.{name}: {full[name]} exceeds this agent's maximum {getattr(self.shape, maximum)}"
+                    f"agent.{name}: {chosen.base[name]} exceeds this agent's maximum {getattr(shape, maximum)}"
                 )
-        return full
+        return chosen
 
     def network_evaluations(self, tuned: Mapping[str, Any]) -> float:
         """Networks evaluated to plan one environment step: samples of all iterations x particles x plan horizon.
 
         One network moves a particle, but all of them move the one particle of propagation ``e``.
         """
-        planner = hypers_from_configs([self.config(tuned)], self.shape.planner).planner
+        chosen = self.under(tuned)
+        planner = hypers_from_configs([chosen.base], chosen.shape.planner).planner
         iterations = np.arange(int(planner.num_iterations[0]), dtype=np.int32)
         num_samples = sum(int(samples_at(planner, i, np)[0]) for i in iterations)
-        per_sample = self.shape.num_planning_networks if self.shape.propagation == "e" else self.shape.num_particles
+        shape = chosen.shape
+        per_sample = shape.num_planning_networks if shape.propagation == "e" else shape.num_particles
         return float(num_samples * per_sample * int(planner.plan_horizon[0]))
 
 
@@ -104,19 +124,17 @@ def make_setup(
             f"num_episodes x episode_length: {capacity} transitions need a buffer of {num_bytes / 2**30:.0f} GiB, "
             f"more than {MAX_BUFFER_BYTES // 2**30}"
         )
-    shape = PetsShape(**{"capacity": capacity, "num_particles": default_particles(choices), **choices})
+    shape = _chosen(PetsShape(capacity=capacity), choices)
     _check_planner_choices(choices, shape.planner)
     fixed = {name: value for name, value in settings.items() if name not in SHAPE_SETTINGS}
     known = hyper_lines(shape.planner)
     for name in fixed:
         if name not in known:
             raise ValueError(f"agent.{name}: unknown; known: {', '.join(sorted((*known, *SHAPE_SETTINGS)))}")
-    defaults = {name: value for name, value in task.defaults.items() if name in known}
-    base = {**default_config(shape.planner), **defaults, **fixed}
-    check_config(base, shape.planner)
-    for config in reachable:
-        check_config(dict(config), shape.planner)
-    return AgentSetup(task, _covering(shape, [base, *({**base, **config} for config in reachable)]), base)
+    defaults = {name: value for name, value in task.defaults.items() if name in _ALL_HYPERS}
+    setup = AgentSetup(task, shape, {**defaults, **fixed})
+    check_config(setup.base, shape.planner)
+    return dataclasses.replace(setup, shape=_covering(setup, reachable))
 
 
 def _check_formulas(task: Task) -> None:
@@ -152,11 +170,14 @@ def _traced(task: Task, name: str, formula: Callable[..., Any], *arguments: Any)
         raise ValueError(f"task {task.id!r}: {name} cannot be computed with jax.numpy: {reason}") from error
 
 
-def default_particles(choices: Mapping[str, Any]) -> int:
-    """As many particles as the default shape has, rounded up to a multiple of the networks that plan."""
-    networks = choices.get("num_best_networks", choices.get("num_networks", PetsShape.num_networks))
-    multiple: int = networks * -(-PetsShape.num_particles // networks)
-    return multiple
+def _chosen(shape: PetsShape, choices: Mapping[str, Any]) -> PetsShape:
+    """``shape`` with these choices. Particles that are not chosen follow the networks: rounded up to a multiple."""
+    if "num_particles" in choices or not {"num_networks", "num_best_networks"} & choices.keys():
+        return dataclasses.replace(shape, **choices)
+    num_best = choices.get("num_best_networks", shape.num_best_networks)
+    networks = num_best or choices.get("num_networks", shape.num_networks)
+    num_particles = networks * -(-shape.num_particles // networks)
+    return dataclasses.replace(shape, **choices, num_particles=num_particles)
 
 
 def _check_choices(choices: Mapping[str, Any]) -> None:
@@ -184,20 +205,30 @@ def _is_list_of_numbers(value: Any) -> bool:
 
 def _check_planner_choices(choices: Mapping[str, Any], planner: PlannerName) -> None:
     for name in choices:
-        owners = [owner for owner, own in PLANNER_CHOICES.items() if name in own]
+        owners = _owners(name)
         if owners and planner not in owners:
             raise ValueError(f"agent.{name}: not for planner {planner!r}, only for {', '.join(owners)}; leave it out")
 
 
-def _covering(shape: PetsShape, configs: Sequence[Mapping[str, Any]]) -> PetsShape:
-    """The shape whose maxima cover all these full configs; a size that a planner does not have is 1."""
+def _is_foreign(name: str, planner: PlannerName) -> bool:
+    """Whether only other planners have such a hyperparameter or choice."""
+    owners = _owners(name)
+    is_choice, is_hyper = bool(owners), name in _ALL_HYPERS
+    return (is_choice and planner not in owners) or (is_hyper and name not in hyper_lines(planner))
 
-    def largest(name: str) -> int:
-        return max(int(config.get(name, 1)) for config in configs)
 
-    return dataclasses.replace(
-        shape,
-        max_horizon=largest("plan_horizon"),
-        max_iterations=largest("num_iterations"),
-        max_samples=largest("num_samples"),
-    )
+def _owners(name: str) -> list[PlannerName]:
+    """The planners whose own choice of shape that is; none if it is no planner's."""
+    return [owner for owner, own in PLANNER_CHOICES.items() if name in own]
+
+
+def _covering(setup: AgentSetup, reachable: Sequence[Mapping[str, Any]]) -> PetsShape:
+    """The shape whose maxima cover the agent's own config and all of these; a size that nobody has is 1."""
+    unbounded = dataclasses.replace(setup, shape=_sized(setup.shape, dict.fromkeys(_SIZES, sys.maxsize)))
+    configs = [setup.base, *(unbounded.under(config).base for config in reachable)]
+    return _sized(setup.shape, {name: max(int(config.get(name, 1)) for config in configs) for name in _SIZES})
+
+
+def _sized(shape: PetsShape, sizes: Mapping[str, int]) -> PetsShape:
+    maxima: dict[str, Any] = {_SIZES[name]: size for name, size in sizes.items()}
+    return dataclasses.replace(shape, **maxima)

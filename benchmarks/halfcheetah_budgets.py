@@ -1,0 +1,97 @@
+"""Which small planning budget learns HalfCheetah best per minute of CPU?
+
+    python benchmarks/halfcheetah_budgets.py --seeds 1 --out docs/results/halfcheetah-budgets.csv
+    python benchmarks/halfcheetah_budgets.py --budgets NAME --seeds 1 2 3 --episodes 20 --out ...
+
+One agent per budget and seed, one after another on one core; an agent whose rows are in the file is skipped. Returns
+are those of the training episodes, CPU seconds those of the process.
+"""
+
+import argparse
+import csv
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from training import train_agent
+
+TASK = "pets-halfcheetah"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What planning one step costs, and the two things that decide what it is worth: networks and noise."""
+
+    num_samples: int
+    num_iterations: int
+    plan_horizon: int
+    num_particles: int
+    num_layers: int
+    width: int
+    noise_exponent: float
+
+    @property
+    def name(self) -> str:
+        model = f"{self.num_layers}x{self.width}"
+        return (
+            f"{self.num_samples}x{self.num_iterations}-h{self.plan_horizon}-p{self.num_particles}-{model}"
+            f"-e{self.noise_exponent:g}"
+        )
+
+
+BUDGETS = [
+    Budget(48, 3, 30, 5, 3, 128, 1.0),
+    Budget(100, 3, 30, 5, 2, 64, 1.0),
+    Budget(48, 3, 15, 5, 3, 128, 1.0),
+    Budget(48, 3, 30, 5, 3, 128, 0.25),
+    Budget(100, 3, 15, 5, 3, 128, 1.0),
+    Budget(100, 3, 30, 5, 3, 128, 1.0),
+    Budget(48, 2, 20, 5, 4, 200, 1.0),
+    Budget(200, 2, 20, 5, 2, 64, 1.0),
+]
+
+
+def rows_of(budget: Budget, seed: int, num_episodes: int) -> Iterator[dict[str, object]]:
+    """One row per episode."""
+    fields = asdict(budget)
+    tuned = {name: fields.pop(name) for name in ("num_samples", "num_iterations", "plan_horizon", "noise_exponent")}
+    settings = {
+        "env_id": TASK,
+        "num_episodes": num_episodes,
+        "seed": seed,
+        "agent": {**fields, **tuned},
+        "validation": {"num_episodes": 0},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for row in train_agent(Path(folder) / "run", settings, {}):
+            yield {"budget": budget.name, "seed": seed, **row}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--budgets", nargs="*", choices=[budget.name for budget in BUDGETS], metavar="NAME")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
+    parser.add_argument("--episodes", type=int, default=10)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    done = set()
+    if given.out.exists():
+        with given.out.open(newline="") as file:
+            done = {(row["budget"], int(row["seed"])) for row in csv.DictReader(file)}
+    for seed in given.seeds:
+        for budget in BUDGETS:
+            if (budget.name, seed) in done or (given.budgets and budget.name not in given.budgets):
+                continue
+            rows = list(rows_of(budget, seed, given.episodes))
+            is_new = not given.out.exists()
+            with given.out.open("a", newline="") as file:
+                writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+                if is_new:
+                    writer.writeheader()
+                writer.writerows(rows)
+            print(budget.name, seed, [row["return"] for row in rows], flush=True)
+
+
+if __name__ == "__main__":
+    main()
