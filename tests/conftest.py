@@ -19,7 +19,10 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 # array shapes in annotations are checked while the tests run; hypers are NumPy on the host and JAX in a program
-_PARTS = ("agent", "buffer", "fit", "model", "plan_samplers", "plan_search", "plan_updates", "planner", "propagation")
+_PARTS = (
+    "agent", "buffer", "diagnostics", "fit", "model", "optimizers",
+    "plan_samplers", "plan_search", "plan_updates", "planner", "propagation",
+)  # fmt: skip
 _CHECKED = [f"cartwheel.agents.pets.{name}" for name in _PARTS]
 install_import_hook(_CHECKED, "type_checks.checked")
 

@@ -190,6 +190,16 @@ def test_transitions_are_what_happened(pair: Engine) -> None:
     assert int(pair.snapshot([0])[0].replay.num_rows) == 3 * fragile.TASK.episode_length
 
 
+def test_diagnostics_are_recorded_where_they_mean_something(alone: Life) -> None:
+    """Every fit says what it can, in finite numbers; a random episode has no plans, a short one no far future."""
+    always = {"model_loss", "train_nll", "unseen_nll", "coverage_50", "coverage_90", "disagreement"}
+    always |= {"error_1_ahead", "error_5_ahead"}
+    for index, result in enumerate(alone[1]):
+        planned = {"plan_return", "plan_return_error"} if index > 0 else set[str]()
+        assert result.episode.metrics.keys() == always | planned
+        assert np.isfinite(list(result.episode.metrics.values())).all()
+
+
 def test_random_actions_are_uniform(pair: Engine) -> None:
     """The first episode's actions fill the whole range evenly, one agent's unlike another's (false alarm 1e-6)."""
     actions = []

@@ -86,7 +86,7 @@ class Agent:
         vector = np.asarray(obs, np.float32)
         if vector.shape != (self.task.obs_size,):
             raise ValueError(f"obs: {self.task.id} observes {self.task.obs_size} numbers, got shape {vector.shape}")
-        action, self._memory = self._act(self._memory, vector, self._key, np.int32(self._step))
+        action, self._memory, _ = self._act(self._memory, vector, self._key, np.int32(self._step))
         self._step += 1
         return np.asarray(action)
 

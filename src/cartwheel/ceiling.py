@@ -79,7 +79,7 @@ def _planner(setup: AgentSetup, hypers: PetsHypers, rollout: Rollout) -> Callabl
             total = jnp.sum(jnp.where(is_alive, reward_of(before, actions, following), 0.0), axis=1)
             return jnp.where(jnp.isfinite(total), total, -jnp.inf)
 
-        action, memory, _ = planners.plan(lambda _: scores, memory, planner_hypers, bounds, shape, key)
-        return pets.to_env_units(task, action), memory
+        plan, memory, _ = planners.plan(lambda _: scores, memory, planner_hypers, bounds, shape, key)
+        return pets.to_env_units(task, plan[0]), memory
 
     return act

@@ -9,6 +9,7 @@ a lane computes does not depend on its neighbours, its slot, or the number of de
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,8 +25,9 @@ from numpy.typing import NDArray
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.agent import PetsState
 from cartwheel.agents.pets.buffer import Transitions, host_transitions
+from cartwheel.agents.pets.diagnostics import Experience, plan_steps
 from cartwheel.agents.pets.fit import fit_bounds
-from cartwheel.agents.pets.hypers import PetsHypers, PetsShape, hypers_from_configs
+from cartwheel.agents.pets.hypers import HostArray, PetsHypers, PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import PlanBounds, no_bounds, plan_bounds
 from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, make_env
 from cartwheel.envs.tasks import Task
@@ -71,6 +73,7 @@ class _Rollout:
     obs: NDArray[np.float32]  # [L, T, O]
     action: NDArray[np.float32]  # [L, T, A]
     next_obs: NDArray[np.float32]  # [L, T, O]
+    plans: NDArray[np.float32]  # [L, R, H, A], those of plan_steps
     returns: NDArray[np.float64]  # [L]
     lengths: NDArray[np.int32]  # [L]
     failures: dict[int, str] = field(default_factory=dict)
@@ -140,6 +143,7 @@ class Engine:
             obs=np.zeros((self.num_lanes, length, obs_size), np.float32),
             action=np.zeros((self.num_lanes, length, action_size), np.float32),
             next_obs=np.zeros((self.num_lanes, length, obs_size), np.float32),
+            plans=np.full(_plans_shape(self.task, self.shape, self.num_lanes), np.nan, np.float32),
             returns=np.zeros(self.num_lanes),
             lengths=np.zeros(self.num_lanes, np.int32),
         )
@@ -155,16 +159,19 @@ class Engine:
         bounds = self._plan_bounds(jobs, hypers)
         device_hypers = self._put(hypers)
         is_random, keys = self._per_lane(jobs, "act")
+        place_of = {t: place for place, t in enumerate(plan_steps(length))}
         for t in range(length):
             if should_stop():
                 raise Abandoned
             if not running:
                 break
             started = time.perf_counter()
-            action, memory = self._programs.act(
+            action, memory, plan = self._programs.act(
                 self._states, memory, device_hypers, bounds, self._put(obs), is_random, keys, np.asarray(t, np.int32)
             )
             host_action = np.asarray(action)
+            if t in place_of:
+                rollout.plans[:, place_of[t]] = np.asarray(plan)
             planned = time.perf_counter()
             self._step_envs(running, rollout, obs, host_action, t)
             rollout.plan_s += planned - started
@@ -222,7 +229,8 @@ class Engine:
         bounds = fit_bounds(int(hypers.model.num_epochs[learns].max()), most_rows, self.shape)
         _, keys = self._per_lane(jobs, "fit")
         episode = host_transitions(rollout.obs, rollout.action, rollout.next_obs)
-        arguments = self._put((episode, rollout.lengths, learns, hypers))
+        lived: list[HostArray] = [rollout.lengths, rollout.plans]
+        arguments = self._put((Experience(episode, *lived), learns, hypers))
         self._states, metrics = self._programs.learn(self._states, *arguments, bounds, keys)
         return {name: np.asarray(value) for name, value in metrics.items()}
 
@@ -251,7 +259,7 @@ class Engine:
             return_=float(rollout.returns[lane]),
             length=length,
             is_random=job.is_random,
-            metrics={name: float(metrics[name][lane]) for name in ("model_loss", "unseen_nll")} if learned else {},
+            metrics=_recorded(metrics, lane) if learned else {},
             warnings=dict(self._envs[lane].warnings),
             seconds={"plan": rollout.plan_s * share, "env": rollout.env_s * share, "fit": fit_s * share},
         )
@@ -313,13 +321,13 @@ def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any)
 
         return jax.vmap(one)(states, memory, hypers, obs, is_random, keys)
 
-    def learn(states: Any, episode: Any, lengths: Any, learns: Any, hypers: Any, bounds: Any, keys: Any) -> Any:
-        def one(state: Any, episode: Any, length: Any, learns: Any, hypers: Any, key: Any) -> Any:
+    def learn(states: Any, experience: Any, learns: Any, hypers: Any, bounds: Any, keys: Any) -> Any:
+        def one(state: Any, experience: Any, learns: Any, hypers: Any, key: Any) -> Any:
             key = jax.random.wrap_key_data(key)
-            after, metrics = pets.learn(task, shape, state, episode, length, hypers, bounds, key)
+            after, metrics = pets.learn(task, shape, state, experience, hypers, bounds, key)
             return jax.tree.map(lambda new, old: jnp.where(learns, new, old), after, state), metrics
 
-        return jax.vmap(one)(states, episode, lengths, learns, hypers, keys)
+        return jax.vmap(one)(states, experience, learns, hypers, keys)
 
     lanes, length = num_lanes, task.episode_length
     keys = abstract(np.zeros((lanes, 2), np.uint32))
@@ -330,6 +338,7 @@ def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any)
     scalar = np.asarray(0, np.int32)
     sizes = (task.obs_size, task.action_size, task.obs_size)
     episode = abstract(host_transitions(*(np.zeros((lanes, length, size), np.float32) for size in sizes)))
+    experience = Experience(episode, counts, struct(_plans_shape(task, shape, lanes), np.float32))
     obs = abstract(np.zeros((lanes, task.obs_size), np.float32))
     one = jax.tree.map(lambda leaf: struct(leaf.shape[1:], leaf.dtype), states)
     return _Programs(
@@ -337,8 +346,18 @@ def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any)
         begin=compiled(begin),
         load=compiled(load, states, one, scalar, donate_argnums=0),
         act=compiled(act, states, memory, hypers, no_bounds(shape), obs, flags, keys, scalar, donate_argnums=1),
-        learn=compiled(learn, states, episode, counts, flags, hypers, fit_bounds(0, 0, shape), keys, donate_argnums=0),
+        learn=compiled(learn, states, experience, flags, hypers, fit_bounds(0, 0, shape), keys, donate_argnums=0),
     )
+
+
+def _plans_shape(task: Task, shape: PetsShape, num_lanes: int) -> tuple[int, ...]:
+    return num_lanes, len(plan_steps(task.episode_length)), shape.max_horizon, task.action_size
+
+
+def _recorded(metrics: Mapping[str, NDArray[Any]], lane: int) -> dict[str, float]:
+    """A lane's diagnostics, without those that say nothing."""
+    own = {name: float(values[lane]) for name, values in metrics.items() if name != "is_finite"}
+    return {name: value for name, value in own.items() if math.isfinite(value)}
 
 
 def lane_of(states: PetsState, lane: int) -> HostState:

@@ -118,7 +118,8 @@ class StudySpec(_Table):
 
         try:
             known = Space.from_dict(self.space.parameters) if self.space.name is None else get_space(self.space.name)
-            return known.select(self.space.tune, fixed=self.agent)
+            fixed = {name: value for name, value in self.agent.items() if not isinstance(value, list)}
+            return known.select(self.space.tune, fixed=fixed)
         except ValueError as error:
             raise ConfigError(str(error), "space", "correct the study file") from error
 

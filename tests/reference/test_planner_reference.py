@@ -159,7 +159,8 @@ def plan_twice(shape: PetsShape, hypers: dict[str, Any]) -> list[tuple[np.ndarra
 
     @jax.jit
     def step(memory: PlanState, key: Any) -> Any:
-        return planner.plan(objective, memory, arrays, bounds, shape, key)
+        plan, after, score = planner.plan(objective, memory, arrays, bounds, shape, key)
+        return plan[0], after, score
 
     memory, found = init_plan(shape, A), []
     for t in range(2):

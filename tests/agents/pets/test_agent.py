@@ -6,14 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import norm
 
 from cartwheel.agents.pets import agent as pets
-from cartwheel.agents.pets.buffer import Transitions
-from cartwheel.agents.pets.hypers import PetsShape, hypers_from_configs
-from cartwheel.agents.pets.model import predict
+from cartwheel.agents.pets.hypers import hypers_from_configs
 from cartwheel.agents.pets.planner import plan_bounds
-from cartwheel.envs.tasks import LINE
 from hand_made import POSITION, with_shape
 
 LOW, HIGH = (-1.0, 2.0), (3.0, 2.5)
@@ -45,17 +41,3 @@ def test_only_the_best_networks_plan() -> None:
 
     assert float(action(1)[0]) != 0.0
     assert float(action(0)[0]) == 0.0  # no plan is any good, so the mean stays where it began
-
-
-def test_unseen_nll_is_that_of_the_model_before_the_fit() -> None:
-    """Rows are the episode's only; the density is scipy's, of every network's Gaussian on its own."""
-    shape = PetsShape(num_networks=2, num_particles=2, num_layers=1, width=8, capacity=20)
-    state = pets.init(LINE, shape, jax.random.key(3))
-    rng = np.random.default_rng(0)
-    obs, action, after = (rng.normal(size=(6, size)).astype(np.float32) for size in (2, 1, 2))
-    length = 4
-    found = pets.unseen_nll(LINE, shape, state, Transitions(*map(jnp.asarray, (obs, action, after))), jnp.int32(length))
-    inputs = jnp.asarray(np.concatenate([obs, action], axis=1))
-    mean, logvar = predict(state.weights, jnp.stack([inputs, inputs]))
-    density = norm.logpdf((after - obs)[None], np.asarray(mean), np.exp(0.5 * np.asarray(logvar)))
-    assert float(found) == pytest.approx(-density[:, :length].sum(axis=2).mean(), rel=1e-5)

@@ -76,7 +76,8 @@ def program(shape: PetsShape) -> Any:
     """The compiled planner: whatever goal, hypers, bounds and memory, one program."""
 
     def step(goal: Goal, memory: PlanState, hypers: PlannerHypers, bounds: PlanBounds, key: jax.Array) -> Any:
-        return planner.plan(lambda _: goal.score, memory, hypers, bounds, shape, key)
+        plan, after, score = planner.plan(lambda _: goal.score, memory, hypers, bounds, shape, key)
+        return plan[0], after, score
 
     return jax.jit(step)
 

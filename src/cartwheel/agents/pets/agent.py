@@ -11,29 +11,24 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array, random
-from jaxtyping import Float, Int, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from cartwheel.agents.pets import buffer as buffers
 from cartwheel.agents.pets import fit as fitting
 from cartwheel.agents.pets import planner as planners
-from cartwheel.agents.pets.buffer import Buffer, Transitions
+from cartwheel.agents.pets.buffer import Buffer
+from cartwheel.agents.pets.diagnostics import Experience, judge_fit, judge_unseen, planning_world
 from cartwheel.agents.pets.fit import FitBounds
 from cartwheel.agents.pets.hypers import PetsHypers, PetsShape
-from cartwheel.agents.pets.model import (
-    Ensemble,
-    Normaliser,
-    init_ensemble,
-    init_normaliser,
-    negative_log_likelihood,
-    networks,
-    normalise,
-    predict,
-)
+from cartwheel.agents.pets.model import Ensemble, Normaliser, init_ensemble, init_normaliser
 from cartwheel.agents.pets.optimizers import init_optimizer
 from cartwheel.agents.pets.plan_search import PlanState, init_plan
 from cartwheel.agents.pets.planner import PlanBounds
-from cartwheel.agents.pets.propagation import World, draw_luck, plan_returns
+from cartwheel.agents.pets.propagation import draw_luck, plan_returns
 from cartwheel.envs.tasks import Task
+
+_DIAGNOSTICS = 0xD1A6
+"""The luck of diagnostics is drawn under this number, away from what a fit draws."""
 
 
 class PetsState(eqx.Module):
@@ -75,10 +70,13 @@ def act(
     obs: Float[Array, " O"],
     is_random: Array,
     key: PRNGKeyArray,
-) -> tuple[Float[Array, " A"], PlanState]:
-    """The action for ``obs``, in the environment's units: planned, or uniformly random where ``is_random``."""
+) -> tuple[Float[Array, " A"], PlanState, Float[Array, "H A"]]:
+    """The action for ``obs``, the memory for the next step, and the plan whose first action it is.
+
+    Actions are in the environment's units. Where ``is_random``, the action is uniformly random and the plan NaN.
+    """
     plan_key, random_key = random.split(key)
-    world = World(networks(state.weights, slice(shape.num_planning_networks)), state.normaliser)
+    world = planning_world(shape, state.weights, state.normaliser)
 
     def objective(key: PRNGKeyArray) -> Callable[[Array], Array]:
         luck = draw_luck(shape, world.ensemble.num_targets, key)
@@ -86,50 +84,37 @@ def act(
             task, shape, world, obs, to_env_units(task, plans), hypers.planner.plan_horizon, bounds.horizon, luck
         )
 
-    planned, memory, _ = planners.plan(objective, memory, hypers.planner, bounds, shape, plan_key)
+    plan, memory, _ = planners.plan(objective, memory, hypers.planner, bounds, shape, plan_key)
     uniform = random.uniform(random_key, (task.action_size,), jnp.float32, -1.0, 1.0)
-    return to_env_units(task, jnp.where(is_random, uniform, planned)), memory
+    action = to_env_units(task, jnp.where(is_random, uniform, plan[0]))
+    return action, memory, jnp.where(is_random, jnp.nan, to_env_units(task, plan))
 
 
 def learn(
     task: Task,
     shape: PetsShape,
     state: PetsState,
-    episode: Transitions,
-    length: Int[Array, ""],
+    experience: Experience,
     hypers: PetsHypers,
     bounds: FitBounds,
     key: PRNGKeyArray,
 ) -> tuple[PetsState, dict[str, Array]]:
-    """Remember the first ``length`` rows of an episode and fit the model to everything remembered.
+    """Remember the real rows of an episode and fit the model to everything remembered.
 
-    Returns the new state and metrics: ``model_loss`` (see ``fit_loss``), ``unseen_nll`` (see ``unseen_nll``) and
-    ``is_finite``, whether the weights are.
+    Returns the new state and metrics: ``is_finite``, whether the weights are, and diagnostics by name, those that say
+    nothing not finite (see ``diagnostics``).
     """
-    unseen = unseen_nll(task, shape, state, episode, length)
-    replay = buffers.append(state.replay, episode, length)
+    rows, length = experience.rows, experience.length
+    replay = buffers.append(state.replay, rows, length)
+    before = planning_world(shape, state.weights, state.normaliser)
+    horizon, luck_key = hypers.planner.plan_horizon, random.fold_in(key, _DIAGNOSTICS)
+    unseen = judge_unseen(task, shape, before, experience, replay, horizon, luck_key)
     fitted = fitting.fit(task, shape, state.weights, state.optimizer, replay, hypers.model, bounds, key)
     leaves = jax.tree.leaves((fitted.ensemble, fitted.normaliser))
     is_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
     state = PetsState(fitted.ensemble, fitted.optimizer, fitted.normaliser, replay)
-    return state, {"model_loss": fitted.loss, "unseen_nll": unseen, "is_finite": is_finite}
-
-
-def unseen_nll(
-    task: Task, shape: PetsShape, state: PetsState, episode: Transitions, length: Int[Array, ""]
-) -> Float[Array, ""]:
-    """How well the model predicted an episode before it was fitted to it: held-out data for free.
-
-    The Gaussian negative log-likelihood of one step in nats, summed over target dimensions, averaged over the first
-    ``length`` rows and over networks.
-    """
-    inputs = jnp.concatenate([jax.vmap(task.encode)(episode.obs), episode.action], axis=-1)
-    inputs = normalise(state.normaliser, inputs)[None]
-    everyone = jnp.broadcast_to(inputs, (shape.num_networks, *inputs.shape[1:]))
-    targets = jax.vmap(task.target)(episode.obs, episode.next_obs)[None]
-    nll = jnp.mean(negative_log_likelihood(predict(state.weights, everyone), targets), axis=0)  # [T]
-    present = jnp.arange(nll.shape[0]) < length
-    return jnp.sum(jnp.where(present, nll, 0.0)) / jnp.maximum(length, 1).astype(jnp.float32)
+    known = judge_fit(task, shape, fitted, replay, rows.obs.shape[0])
+    return state, {"is_finite": is_finite, **unseen, **known}
 
 
 def to_env_units(task: Task, plans: Float[Array, "*S A"]) -> Float[Array, "*S A"]:

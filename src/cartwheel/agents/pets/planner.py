@@ -104,8 +104,9 @@ def plan(
     bounds: PlanBounds,
     shape: PetsShape,
     key: PRNGKeyArray,
-) -> tuple[Float[Array, " A"], PlanState, Float[Array, ""]]:
-    """The action [A] in [-1, 1] to execute now, the memory for the next step, and the score of the best sample.
+) -> tuple[Float[Array, "H A"], PlanState, Float[Array, ""]]:
+    """The plan in [-1, 1] whose first action to execute now, the memory for the next step, and the score of the best
+    sample.
 
     With ``executes="mean"`` the executed plan is the statistic's mean, which is itself not scored.
     """
@@ -127,7 +128,7 @@ def plan(
 
     search = lax.fori_loop(0, bounds.num_iterations, iterate, method.begin(memory, hypers))
     chosen = search.best if shape.executes == "best" else search.mean
-    return jnp.clip(chosen[0], -1.0, 1.0), method.remember(search, hypers), search.best_score
+    return jnp.clip(chosen, -1.0, 1.0), method.remember(search, hypers), search.best_score
 
 
 def _ranked(
