@@ -55,6 +55,18 @@ RICH = Space(
     }
 )
 """Every kind of parameter, with priors and conditions."""
+RICH_SHAPED = Space(
+    {
+        "num_layers": Int(2, 8, default=3, group="model", is_static=True),
+        "activation": Choice(("relu", "swish"), default="swish", group="model", is_static=True),
+        "is_narrow": Choice(
+            (True, False), default=False, group="model", is_static=True, active_if={"num_layers": (7, 8)}
+        ),
+        "slope": Float(0.0, 1.0, default=0.1, group="model", active_if={"activation": ("relu",)}),
+        **RICH.parameters,
+    }
+)
+"""With static ones too, and conditions on them."""
 PLAIN = Space(
     {
         "horizon": Int(5, 40, default=25, group="planner"),
@@ -64,9 +76,12 @@ PLAIN = Space(
 
 
 def learn(space: Space, config: Config, episode: int, skill: float) -> float:
-    """Skill after an episode: 30% closer to how near the config is to the best one, which drifts from 0.8 to 0.2."""
+    """Skill after an episode: 30% closer to how near the config is to the best one, which drifts from 0.8 to 0.2.
+
+    What is not in ``space`` has no effect.
+    """
     best = 0.8 - 0.6 * min(episode, 20) / 20
-    ceiling = 1.0 - float(np.abs(space.encode(config) - best).mean())
+    ceiling = 1.0 - float(np.abs(space.encode({name: config[name] for name in space.names}) - best).mean())
     return skill + 0.3 * (ceiling - skill)
 
 

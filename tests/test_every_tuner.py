@@ -49,6 +49,24 @@ def test_a_study_is_stopped_resumed_ranked_and_drawn(name: str, more: dict[str, 
         assert counts(study.tables).num_backtracks > 0
 
 
+def test_populations_of_several_shapes_are_one_study(tmp_path: Path) -> None:
+    """Stored, resumed and ranked like any other."""
+    width = {"kind": "ordinal", "values": [32, 64, 128], "default": 64, "group": "model", "is_static": True}
+    rate = {"kind": "float", "low": 1e-5, "high": 1e-2, "log": True, "default": 1e-3, "group": "model"}
+    tuner = {"name": "pbt", "population": 3, "num_shapes": 2}
+    spec = small_spec(num_episodes=6, tuner=tuner, space={"parameters": {"width": width, "learning_rate": rate}})
+    checks = itertools.count()
+    tune(spec, tmp_path, Running(backend=SyntheticBackend(), should_stop=lambda: next(checks) > 6))
+    study = tune(spec, tmp_path, Running(backend=SyntheticBackend()))
+    assert study.is_done
+    assert counts(study.tables).num_trials == 6
+    assert counts(study.tables).num_copies > 0
+    fresh = spec.make_tuner()
+    with RunFolder.to_read(tmp_path) as folder:
+        tell_all(fresh, folder.read.events())
+    assert ranking(study.tables) == fresh.ranking()
+
+
 class Listener(Observer):
     """Hears what the user is told."""
 

@@ -247,12 +247,14 @@ def _view(noun: str, total_episodes: int | None, output: Output) -> Any:
 
 def _expected_episodes(spec: StudySpec) -> int | None:
     """Episodes of the whole study, random ones included, where every trial runs to its end."""
-    from cartwheel.tuners.registry import tuner_settings
+    from cartwheel.tuners.registry import NUM_SHAPES, replicates_settings, tuner_settings
 
     with contextlib.suppress(ValueError):
         settings = tuner_settings(spec.tuner.name, spec.tuner.settings)
         num_trials = getattr(settings, "population", None) or getattr(settings, "num_trials", None)
-        return None if num_trials is None else num_trials * (spec.num_episodes + 1)
+        together = replicates_settings(spec.tuner.name, spec.tuner.settings)
+        num_times = together.replicates * spec.tuner.settings.get(NUM_SHAPES, 1)
+        return None if num_trials is None else num_times * num_trials * (spec.num_episodes + 1)
     return None
 
 

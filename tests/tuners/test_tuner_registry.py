@@ -44,7 +44,9 @@ def test_only_static_tuners_search_static_parameters(name: str) -> None:
     if not TUNERS[name].is_dynamic:
         assert all("width" in segment.config for segment in make_or_skip(name, {}, SHAPED, 1, 4).ask(3))
         return
-    with pytest.raises(ValueError, match=rf"tuner '{name}': .* width cannot change .* a static tuner \(random-search"):
+    with pytest.raises(
+        ValueError, match=rf"tuner '{name}': .* width cannot change .* give num_shapes.* static tuner .*\(random-search"
+    ):
         make_tuner(name, {}, SHAPED, 1, 4)
 
 

@@ -23,7 +23,11 @@ from cartwheel.tuners import (
     successive_halving,
 )
 from cartwheel.tuners.base import Tuner
+from cartwheel.tuners.nested import Nested, draw_shapes
 from cartwheel.tuners.replicates import Replicated, ReplicatesSettings
+
+NUM_SHAPES = "num_shapes"
+"""The setting that all dynamic tuners share: how many draws of the static parameters get a tuner each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,13 @@ def make_tuner(name: str, settings: Mapping[str, Any], space: Space, seed: int, 
     if num_episodes < 1:
         raise ValueError(f"tuner {name!r}: num_episodes must be at least 1, got {num_episodes}")
     chosen, together = tuner_settings(name, settings), replicates_settings(name, settings)
-    if entry.is_dynamic and space.static_names:
-        raise ValueError(f"tuner {name!r}: {_why_not_static(space.static_names)}")
+    try:
+        if entry.is_dynamic and NUM_SHAPES in settings:
+            return _nested(entry, settings[NUM_SHAPES], space, seed, num_episodes, chosen)
+        if entry.is_dynamic and space.static_names:
+            raise ValueError(_why_not_static(space.static_names))
+    except ValueError as error:
+        raise ValueError(f"tuner {name!r}: {error}") from None
     tuner = entry.construct(space, seed, num_episodes, chosen)
     return tuner if together.replicates == 1 else Replicated(tuner, together)
 
@@ -98,7 +107,10 @@ def noun_of_trial(name: str) -> str:
 
 
 def tuner_settings(name: str, settings: Mapping[str, Any]) -> Any:
-    """The validated settings, with presets and defaults filled in: a frozen dataclass of that tuner."""
+    """The validated settings, with presets and defaults filled in: a frozen dataclass of that tuner.
+
+    What dynamic tuners have in common, ``num_shapes``, is checked and not in it.
+    """
     entry = _entry(name)
     own = {key: value for key, value in settings.items() if key not in COMMON}
     try:
@@ -128,11 +140,22 @@ def _entry(name: str) -> TunerEntry:
     return TUNERS[name]
 
 
+def _nested(entry: TunerEntry, num_shapes: int, space: Space, seed: int, num_episodes: int, settings: Any) -> Tuner:
+    """Such a tuner for each of a few draws of the static parameters."""
+
+    def inner(rest: Space, inner_seed: int) -> Tuner:
+        return entry.construct(rest, inner_seed, num_episodes, settings)
+
+    shapes = draw_shapes(space, seed, num_shapes, getattr(settings, "default_first", False))
+    return Nested(space, seed, shapes, inner, entry.stops_early)
+
+
 def _why_not_static(names: Sequence[str]) -> str:
     static = [name for name, entry in TUNERS.items() if not entry.is_dynamic]
     return (
         f"it gives trained agents new configs, but {', '.join(names)} cannot change in a trained agent (is_static): "
-        f"use a static tuner ({', '.join(static)}), or fix them in [agent]"
+        f"give {NUM_SHAPES}, so many draws of them with a tuner each, or fix them in [agent], or use a static tuner "
+        f"({', '.join(static)})"
     )
 
 
@@ -142,10 +165,13 @@ def _validated(entry: TunerEntry, settings: Mapping[str, Any]) -> Any:
     if preset is not None and preset not in entry.presets:
         raise ValueError(f"no preset {preset!r}: {did_you_mean(str(preset), entry.presets)}")
     types = {key: kind for key, kind in get_type_hints(entry.settings).items() if key not in entry.fixed}
+    types |= {NUM_SHAPES: int} if entry.is_dynamic else {}
     for key in sorted(given.keys() - types.keys()):
         raise ValueError(f"no setting {key!r}: {did_you_mean(key, types | COMMON)}")
     chosen = {**(entry.presets[preset] if preset is not None else {}), **given}
-    return entry.settings(**entry.fixed, **{key: _typed(key, value, types[key]) for key, value in chosen.items()})
+    typed = {key: _typed(key, value, types[key]) for key, value in chosen.items()}
+    typed.pop(NUM_SHAPES, None)
+    return entry.settings(**entry.fixed, **typed)
 
 
 def _typed(key: str, value: Any, wanted: Any) -> Any:
