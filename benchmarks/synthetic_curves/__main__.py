@@ -1,0 +1,63 @@
+"""Runs every arm on every scenario and seed, and shows what came out.
+
+A row is appended when a study ends; the same command again runs only what is missing.
+"""
+
+import argparse
+import csv
+from collections.abc import Sequence
+from multiprocessing import Pool
+from pathlib import Path
+
+from benchmarks.synthetic_curves.arms import ARMS, ORACLES, run_arm
+from benchmarks.synthetic_curves.figure import write_figure
+from benchmarks.synthetic_curves.formula import NOISES
+from benchmarks.synthetic_curves.gates import gates, needed
+from benchmarks.synthetic_curves.study import Result
+from benchmarks.synthetic_curves.summary import shown, summary, write_summary
+from benchmarks.synthetic_curves.table import NUM_SEEDS, RAW_COLUMNS, Job, all_jobs, read_table, row, whole_lines
+
+ROOT = Path(__file__).parents[2]
+
+
+def main() -> None:
+    options = _options()
+    options.raw.parent.mkdir(parents=True, exist_ok=True)
+    before = read_table(options.raw)
+    jobs = [job for job in all_jobs([*ORACLES, *options.arms], options.seeds) if job not in before]
+    _run(jobs, options.raw, options.jobs)
+    table = read_table(options.raw)
+    lines = list(summary(table))
+    print(*map(shown, lines), sep="\n")
+    for noise in NOISES:
+        if all(table.seeds(scenario, arm) for scenario, arm in needed(noise)):
+            print(*gates(table, noise), sep="\n")
+    if options.publish:
+        write_summary(lines, ROOT / "docs/results/synthetic-curves.csv")
+        write_figure(lines, ROOT / "docs/images/synthetic-curves.svg")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.synthetic_curves", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
+    parser.add_argument("--raw", type=Path, default=ROOT / "runs/synthetic-curves.csv", help="where the rows are kept")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), metavar="ARM")
+    parser.add_argument("--seeds", type=int, default=NUM_SEEDS, help="at most so many")
+    parser.add_argument("--publish", action="store_true", help="write docs/results/ and docs/images/ anew")
+    return parser.parse_args()
+
+
+def _run(jobs: Sequence[Job], path: Path, num_processes: int) -> None:
+    path.write_text("".join(whole_lines(path)) or ",".join(RAW_COLUMNS) + "\n")
+    with path.open("a", newline="", buffering=1) as file, Pool(num_processes) as pool:
+        writer = csv.writer(file, lineterminator="\n")
+        for job, result in pool.imap_unordered(_result, jobs, chunksize=8):
+            writer.writerow(row(job, result))
+
+
+def _result(job: Job) -> tuple[Job, Result]:
+    return job, run_arm(job.arm, job.scenario, job.seed)
+
+
+if __name__ == "__main__":
+    main()
