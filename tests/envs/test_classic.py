@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cartwheel.envs.balance import STEP_S, advance
 from cartwheel.envs.pool import make_env
-from cartwheel.envs.tasks import INVERTED_DOUBLE_PENDULUM, MOUNTAIN_CAR
+from cartwheel.envs.tasks import CARTPOLE_BALANCE, INVERTED_DOUBLE_PENDULUM, MOUNTAIN_CAR
 
 
 def drive(policy: str) -> tuple[np.ndarray, list[float], bool]:
@@ -79,3 +80,31 @@ def test_the_double_pendulum_ends_below_one(angle: float, is_over: bool) -> None
     assert (0.6 * np.cos(angle) + 0.6 * np.cos(2.0 * angle) <= 1.0) == is_over
     obs = jnp.asarray([0.3, *[np.sin(angle)] * 2, *[np.cos(angle)] * 2, 0.0, 0.0, 0.0], jnp.float32)
     assert bool(INVERTED_DOUBLE_PENDULUM.terminated(obs)) == is_over
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_balanced_pole_at_full_force_is_gymnasiums(seed: int) -> None:
+    """From the same start, with the same random pushes: the same states, rewards and end."""
+    ours, theirs, rng = make_env(CARTPOLE_BALANCE), gymnasium.make("CartPole-v1"), np.random.default_rng(seed)
+    obs, _ = theirs.reset(seed=seed)
+    np.testing.assert_allclose(ours.reset(seed), obs, atol=1e-7)
+    ended, num_steps = False, 0
+    while not ended:
+        push = int(rng.integers(2))
+        obs, expected, ended, _, _ = theirs.step(push)
+        seen, reward, is_over = ours.step(np.asarray([2.0 * push - 1.0], np.float32))
+        np.testing.assert_allclose(seen, obs, atol=1e-5)
+        assert (reward, is_over) == (expected, ended)
+        assert bool(CARTPOLE_BALANCE.terminated(jnp.asarray(seen))) == ended
+        num_steps += 1
+    assert num_steps > 8
+
+
+def test_half_the_force_accelerates_half_as_much() -> None:
+    """Upright and at rest: x'' = F / (m_c + m_p - 3/4 m_p) for a rod of mass m_p, worked out by hand."""
+    accelerations = [(advance(np.zeros((1, 4)), np.array([[push]]))[0, 1]) / STEP_S for push in (1.0, 0.5, 2.0)]
+    assert accelerations == pytest.approx([10 / 1.025, 5 / 1.025, 10 / 1.025])
+
+
+def test_a_pole_that_is_not_finite_has_fallen() -> None:
+    assert bool(CARTPOLE_BALANCE.terminated(jnp.asarray([0.0, 0.0, np.nan, 0.0])))

@@ -1,5 +1,7 @@
 """Small tasks: swing-ups, balancing poles, a car in a valley, a point on a line."""
 
+import math
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
@@ -35,6 +37,38 @@ CARTPOLE_SWINGUP = Task(
     terminated=never,
     state_bound=500.0,
     encode=_swingup_encode,
+)
+
+
+# --- CartPole balance: Gymnasium's CartPole with a continuous force; obs = [x, its velocity, angle, its velocity] -----
+
+MAX_BALANCE_POSITION = 2.4
+MAX_BALANCE_RADIANS = math.radians(12.0)
+
+
+def _pole_fell(next_obs: Obs) -> Bool[Array, ""]:
+    is_balanced = (jnp.abs(next_obs[0]) <= MAX_BALANCE_POSITION) & (jnp.abs(next_obs[2]) <= MAX_BALANCE_RADIANS)
+    return ~is_balanced  # so that NaN, too, is over
+
+
+def _step_reward(obs: Obs, action: Action, next_obs: Obs) -> Scalar:
+    return jnp.ones_like(next_obs[0])
+
+
+CARTPOLE_BALANCE = Task(
+    id="cartpole-balance",
+    env_id="cartwheel/CartPoleBalance-v0",
+    obs_size=4,
+    action_low=(-1.0,),
+    action_high=(1.0,),
+    episode_length=200,
+    step_s=0.02,
+    reward=_step_reward,
+    reward_bound=1.0,
+    state_bound=100.0,
+    terminated=_pole_fell,
+    # the first episodes last twenty steps: without many passes over so few rows nothing is learned
+    defaults={"num_epochs": 50, "plan_horizon": 15, "noise_exponent": 0.5},
 )
 
 

@@ -1,6 +1,7 @@
 """Environments that Cartwheel brings along, registered with Gymnasium under ``cartwheel/``.
 
-The MuJoCo ones are in ``robots`` and ``refreshed``; here is the line, a point mass to be brought to rest at the origin.
+The MuJoCo ones are in ``robots`` and ``refreshed``, the balanced pole in ``balance``; here is the line, a point mass to
+be brought to rest at the origin.
 """
 
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from cartwheel.envs import refreshed, robots, tasks
+from cartwheel.envs import balance, refreshed, robots, tasks
 from cartwheel.envs.tasks import Task
 
 
@@ -42,6 +43,7 @@ class Line(gymnasium.Env[NDArray[np.float64], NDArray[np.float32]]):
 
 _ENTRIES: tuple[tuple[Task, type[gymnasium.Env[Any, Any]], dict[str, Any]], ...] = (
     (tasks.ANT, refreshed.Ant, {}),
+    (tasks.CARTPOLE_BALANCE, balance.CartPoleBalance, {}),
     (tasks.CARTPOLE_SWINGUP, robots.CartPoleSwingUp, {}),
     (tasks.HEXAPOD, robots.Walker, {"num_legs": 6}),
     (tasks.INVERTED_DOUBLE_PENDULUM, refreshed.InvertedDoublePendulum, {}),

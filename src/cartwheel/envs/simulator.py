@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium.envs.mujoco import MujocoEnv
 from numpy.typing import NDArray
 
+from cartwheel.envs import balance
 from cartwheel.envs.pool import WatchedEnv
 from cartwheel.envs.task import Task
 
@@ -95,4 +96,9 @@ def _line(obs: NDArray[Any], action: NDArray[Any]) -> NDArray[Any]:
     return np.stack([obs[:, 0] + velocity, velocity], axis=1)
 
 
-_EQUATIONS = {"MountainCarContinuous-v0": _mountain_car, "Pendulum-v1": _pendulum, "line": _line}
+_EQUATIONS = {
+    "cartpole-balance": balance.advance,
+    "MountainCarContinuous-v0": _mountain_car,
+    "Pendulum-v1": _pendulum,
+    "line": _line,
+}

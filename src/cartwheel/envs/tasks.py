@@ -5,6 +5,7 @@ import difflib
 
 from cartwheel.envs.arms import PETS_PUSHER, PETS_REACHER3D, REACHER
 from cartwheel.envs.classic import (
+    CARTPOLE_BALANCE,
     CARTPOLE_SWINGUP,
     INVERTED_DOUBLE_PENDULUM,
     INVERTED_PENDULUM,
@@ -18,6 +19,7 @@ from cartwheel.envs.walkers import ANT, HEXAPOD, QUADRUPED
 
 __all__ = [
     "ANT",
+    "CARTPOLE_BALANCE",
     "CARTPOLE_SWINGUP",
     "HALFCHEETAH",
     "HEXAPOD",
@@ -44,6 +46,7 @@ __all__ = [
 
 _SHIPPED = (
     ANT,
+    CARTPOLE_BALANCE,
     CARTPOLE_SWINGUP,
     HALFCHEETAH,
     HEXAPOD,
