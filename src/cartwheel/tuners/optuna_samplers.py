@@ -64,14 +64,26 @@ def require_packages(sampler: SamplerName) -> None:
             raise MissingPackage(f"sampler {sampler!r} needs the package {package}, which is not installed; {step}")
 
 
-def propose(sampler: SamplerName, space: Space, names: Names, observed: Sequence[Observed], num: int) -> list[Config]:
+def propose(
+    sampler: SamplerName,
+    space: Space,
+    names: Names,
+    observed: Sequence[Observed],
+    num: int,
+    num_good: int | None = None,
+) -> list[Config]:
     """``num`` configs to try side by side, from a model of what was observed, at least one with a finite score.
 
+    TPE compares the density of the best ``num_good`` of them, by default Optuna's tenth, with that of the others.
     CMA-ES draws from the normal distribution that its warm start fits, and needs ``MIN_WARM_START`` of them.
     """
     told = list(zip((one.config for one in observed), finite([one.score for one in observed]), strict=True))
+    seed = seed_integer(*names)
     with _study(space, told) as study:
-        study.sampler = _sampler(sampler, seed_integer(*names), space, told)
+        if sampler == "tpe":
+            study.sampler = _tpe(seed, num_good)
+        else:
+            study.sampler = _gp(seed) if sampler == "gp" else _cma_es(seed, source=_past(space, told, False))
         # those asked for before are still running to Optuna, which keeps away from them
         return [_config(space, study.ask(_distributions(space)).params) for _ in range(num)]
 
@@ -83,7 +95,7 @@ def next_generation(space: Space, names: Names, generations: Sequence[Sequence[f
     """
     # from a trial of the past Optuna learns what the parameters are, and here nothing else
     with _study(space, [(space.default, 0.0)]) as study:
-        study.sampler = _sampler("cma-es", seed_integer(*names), space, [], num)
+        study.sampler = _cma_es(seed_integer(*names), population=num)
         for scores in generations:
             asked = [study.ask(_distributions(space)) for _ in range(num)]
             for trial, score in zip(asked, finite(scores), strict=True):
@@ -114,21 +126,28 @@ def _study(space: Space, told: Sequence[tuple[Config, float]]) -> Iterator["Stud
         optuna.logging.set_verbosity(verbosity)
 
 
-def _sampler(
-    name: SamplerName, seed: int, space: Space, told: Sequence[tuple[Config, float]], generation: int | None = None
-) -> "BaseSampler":
-    from optuna import samplers
+def _tpe(seed: int, num_good: int | None) -> "BaseSampler":
+    from optuna.samplers import TPESampler
 
-    match name:
-        case "tpe":
-            return samplers.TPESampler(n_startup_trials=1, multivariate=True, constant_liar=True, seed=seed)
-        case "gp":
-            return samplers.GPSampler(n_startup_trials=1, seed=seed)
-        case "cma-es":
-            source = _past(space, told, has_choices=False) or None
-            return samplers.CmaEsSampler(
-                popsize=generation, source_trials=source, warn_independent_sampling=False, seed=seed
-            )
+    with warnings.catch_warnings():
+        # how many are good is BOHB's business, and cannot be said to Optuna in another way
+        warnings.filterwarnings("ignore", "`gamma`", FutureWarning)
+        gamma = None if num_good is None else lambda num: min(num, num_good)
+        return TPESampler(n_startup_trials=1, multivariate=True, constant_liar=True, gamma=gamma, seed=seed)
+
+
+def _gp(seed: int) -> "BaseSampler":
+    from optuna.samplers import GPSampler
+
+    return GPSampler(n_startup_trials=1, seed=seed)
+
+
+def _cma_es(seed: int, population: int | None = None, source: Sequence[Any] = ()) -> "BaseSampler":
+    from optuna.samplers import CmaEsSampler
+
+    return CmaEsSampler(
+        popsize=population, source_trials=list(source) or None, warn_independent_sampling=False, seed=seed
+    )
 
 
 def _past(space: Space, told: Sequence[tuple[Config, float]], has_choices: bool = True) -> list[Any]:

@@ -10,6 +10,8 @@ from cartwheel.errors import did_you_mean
 from cartwheel.space import Space
 from cartwheel.tuners import (
     asha,
+    bohb,
+    dehb,
     fixed,
     hyperband,
     mf_pbt,
@@ -62,6 +64,8 @@ TUNERS: Mapping[str, TunerEntry] = {
     "tpe": TunerEntry(model_based.ModelBasedSettings, model_based.tpe),
     "gp": TunerEntry(model_based.ModelBasedSettings, model_based.gp),
     "cma-es": TunerEntry(model_based.CmaEsSettings, model_based.cma_es),
+    "bohb": TunerEntry(bohb.BohbSettings, bohb.Bohb, stops_early=True),
+    "dehb": TunerEntry(dehb.DehbSettings, dehb.Dehb, stops_early=True),
     "asha": TunerEntry(asha.AshaSettings, asha.Asha, is_synchronous=False, stops_early=True),
     "pbt": _population(pbt_settings.PbtSettings, pbt.pbt, pbt_settings.PRESETS),
     "pbt-asynchronous": _population(
