@@ -45,7 +45,7 @@ def train_agent(folder: Path, settings: Mapping[str, Any], config: Mapping[str, 
     holds the compilation too.
     """
     spec = parse_spec({**settings, "engine": {"lanes": 1}}, {}, "the benchmark")
-    clock = CpuClock()
+    clock = CpuClock()  # type: ignore[abstract] # of a protocol: what it is not told, it does not need
     schedule = Schedule((Piece(0, spec.num_episodes, dict(config)),))
     study = train(spec, schedule, folder, Running(observers=[clock]))
     assert isinstance(study, cartwheel.Study)
