@@ -121,6 +121,17 @@ def test_dotted_options_reach_the_study(run: Cli) -> None:
     assert study.tables.evaluations == ()
 
 
+@pytest.mark.parametrize("group", ["model", "planner", "joint"])
+def test_tune_picks_a_group(run: Cli, group: str) -> None:
+    """And the help says so."""
+    assert run("tune", "study.toml", "--run-dir", "run", "--tune", group) == 0
+    space = Study(Path("run")).tables.space
+    groups = {parameter.group for parameter in space.parameters.values()}
+    assert groups == ({"model", "planner"} if group == "joint" else {group})
+    assert run("tune", "--help") == 0
+    assert "--tune" in run.out.split()
+
+
 def test_failed_trials_have_an_exit_code(run: Cli, backend: SyntheticBackend) -> None:
     """The study is finished, and the shell can tell that not all went well."""
     backend.settings = {"failures": {"1.0": 0}}
@@ -147,6 +158,12 @@ def test_when_all_trials_failed_there_is_nothing_to_play(run: Cli, backend: Synt
         (["tune", "study.toml", "--engine.lane", "3"], ExitCode.CONFIG, ["did you mean 'lanes'?", "--engine.lane"]),
         (["tune", "study.toml", "--tuner", "ptb"], ExitCode.CONFIG, ["did you mean 'pbt'?"]),
         (["tune", "study.toml", "--tuner.populaton", "3"], ExitCode.CONFIG, ["did you mean 'population'?"]),
+        (["tune", "study.toml", "--tune", "modell"], ExitCode.USAGE, ["--tune", "modell"]),
+        (
+            ["tune", "study.toml", "--tune", "model", "--space.tune", "joint"],
+            ExitCode.USAGE,
+            ["given twice: space.tune"],
+        ),
         (["tune", "study.toml", "--episodes", "0"], ExitCode.CONFIG, ["got 0 (--episodes)"]),
         (["tune", "study.toml", "--episode-length", "0"], ExitCode.CONFIG, ["got 0 (--episode-length)"]),
         (["tune", "study.toml", "--seed", "7", "--set", "seed=8"], ExitCode.USAGE, ["given twice: seed"]),

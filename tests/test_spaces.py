@@ -46,6 +46,30 @@ def test_the_papers_spaces(column: int) -> None:
     assert space.select("model").names == ("learning_rate", "weight_decay", "num_epochs")
 
 
+# fewest hidden layers, default ones, default width
+SHAPES = {"halfcheetah": (2, 4, 200), "cartpole": (2, 3, 500), "reacher": (3, 4, 200), "pusher": (3, 3, 200)}
+
+
+@pytest.mark.parametrize("task", SHAPES)
+def test_the_papers_shapes_are_static_and_come_on_top(task: str) -> None:
+    """2 or 3 to 8 hidden layers of 100 to 600 units, four activations, five optimisers; defaults as in PETS."""
+    plain, shaped = get_space(f"aistats2021-{task}"), get_space(f"aistats2021-{task}-shape").to_dict()
+    static = {name: shaped.pop(name) for name in ("num_layers", "width", "activation", "optimizer")}
+    assert Space.from_dict(shaped) == plain
+    assert all(table.pop("is_static") and table.pop("group") == "model" for table in static.values())
+    min_layers, layers, width = SHAPES[task]
+    assert static == {
+        "num_layers": {"kind": "int", "low": min_layers, "high": 8, "default": layers},
+        "width": {"kind": "int", "low": 100, "high": 600, "default": width},
+        "activation": {"kind": "choice", "values": ["relu", "tanh", "sigmoid", "swish"], "default": "swish"},
+        "optimizer": {
+            "kind": "choice",
+            "values": ["adam", "adadelta", "adagrad", "sgd", "rmsprop"],
+            "default": "adam",
+        },
+    }
+
+
 @pytest.mark.parametrize("name", SPACES)
 def test_named_spaces_round_trip(name: str) -> None:
     assert Space.from_dict(get_space(name).to_dict()) == get_space(name)

@@ -36,6 +36,8 @@ Names = Annotated[
     Parameter(negative=(), show_default=False, help="THEIRS=OURS, in a file of Ray's; THEIRS= leaves it out."),
 ]
 
+# as cartwheel.space has it, which takes NumPy to import
+Selection = Literal["model", "planner", "joint"]
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 Hours = Annotated[float, Parameter(validator=Number(gt=0))]
 
@@ -77,6 +79,7 @@ def tune(
     *,
     env_id: str | None = None,
     tuner: str | None = None,
+    tune: Selection | None = None,
     episodes: int | None = None,
     episode_length: int | None = None,
     seed: int | None = None,
@@ -95,6 +98,8 @@ def tune(
         Environment, such as Pendulum-v1 or cartpole-swingup.
     tuner: str
         Tuner, such as pbt or random-search.
+    tune: str
+        What is tuned: hyperparameters of the model, of the planner, or all.
     episodes: int
         Model-driven episodes of each trial; more than before extends a study.
     episode_length: int
@@ -111,6 +116,7 @@ def tune(
     options = {
         "env_id": env_id,
         "tuner.name": tuner,
+        "space.tune": tune,
         "num_episodes": episodes,
         "episode_length": episode_length,
         "seed": seed,

@@ -34,6 +34,7 @@ NUM_CEILING_EPISODES = 3
 OPTION_OF_KEY = {
     "--env_id": "--env-id",
     "--tuner.name": "--tuner",
+    "--space.tune": "--tune",
     "--num_episodes": "--episodes",
     "--episode_length": "--episode-length",
 }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from cartwheel.errors import did_you_mean
-from cartwheel.space import Float, Int, Space
+from cartwheel.space import Choice, Float, Int, Space
 
 SMALL = Space(
     {
@@ -92,6 +92,21 @@ PUSHER = Space(
     }
 )
 
+
+def with_shape(space: Space, min_layers: int, default_layers: int, default_width: int) -> Space:
+    """The space with what the paper varied of the networks as well: only static tuners and ``num_shapes`` search it."""
+    activations, optimizers = ("relu", "tanh", "sigmoid", "swish"), ("adam", "adadelta", "adagrad", "sgd", "rmsprop")
+    return Space(
+        {
+            **space.parameters,
+            "num_layers": Int(min_layers, 8, default=default_layers, group="model", is_static=True),
+            "width": Int(100, 600, default=default_width, group="model", is_static=True),
+            "activation": Choice(activations, default="swish", group="model", is_static=True),
+            "optimizer": Choice(optimizers, default="adam", group="model", is_static=True),
+        }
+    )
+
+
 SPACES: Mapping[str, Space] = {
     "small": SMALL,
     "small-cem": SMALL_CEM,
@@ -101,6 +116,10 @@ SPACES: Mapping[str, Space] = {
     "aistats2021-cartpole": CARTPOLE,
     "aistats2021-reacher": REACHER,
     "aistats2021-pusher": PUSHER,
+    "aistats2021-halfcheetah-shape": with_shape(HALFCHEETAH, 2, 4, 200),
+    "aistats2021-cartpole-shape": with_shape(CARTPOLE, 2, 3, 500),
+    "aistats2021-reacher-shape": with_shape(REACHER, 3, 4, 200),
+    "aistats2021-pusher-shape": with_shape(PUSHER, 3, 3, 200),
 }
 
 
