@@ -13,7 +13,7 @@
     tune = "joint"               # or "model", "planner"
 
     [agent]                      # what is fixed: hyperparameters (these are not tuned) and choices of shape
-    planner = "icem"
+    planner = "icem"             # or preset = "mbrl-lib": what a published code has
 
     [engine]
     lanes = 1                    # agents in one program

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -60,6 +61,13 @@ def test_the_tuner_of_the_guide_keeps_the_contract(tmp_path: Path) -> None:
     contract = ROOT / "tests" / "contracts" / "test_tuner_contract.py"
     options = ["-p", "registered", "-p", "no:cacheprovider", "-n", "0", "-k", "latin-hypercube", str(contract)]
     assert re.search(r"\d+ passed", run(["-m", "pytest", *options], ROOT, PYTHONPATH=str(tmp_path)))
+
+
+def test_the_tables_of_presets_are_those_of_the_code() -> None:
+    """What tools/preset_tables.py would write is what is there."""
+    written = run_path(str(ROOT / "tools" / "preset_tables.py"))
+    document = (ROOT / "docs" / "presets.md").read_text()
+    assert written["updated"](document) == document, "run tools/preset_tables.py"
 
 
 def commands() -> list[str]:

@@ -28,6 +28,7 @@ from cartwheel.agents.pets.hypers import (
     hypers_from_configs,
     samples_at,
 )
+from cartwheel.agents.pets.presets import with_preset
 from cartwheel.envs.tasks import Task
 
 _CHOICES = {
@@ -110,11 +111,13 @@ def make_setup(
 ) -> AgentSetup:
     """The agent of a study.
 
-    ``settings`` mixes fixed hyperparameter values and shape choices, as a study file's ``[agent]`` does. ``reachable``
+    ``settings`` mixes fixed hyperparameter values, shape choices and perhaps a preset, as a study file's ``[agent]``
+    does. ``reachable``
     are configs whose sizes the program must cover: the corners of a space, or the configs of a schedule.
     ``num_episodes`` model-driven episodes and the random one must fit the buffer. Raises ValueError naming the setting.
     """
     _check_formulas(task)
+    settings = _with_preset(settings, task)
     choices = {name: value for name, value in settings.items() if name in SHAPE_SETTINGS}
     _check_choices(choices)
     capacity = (num_episodes + 1) * task.episode_length
@@ -130,7 +133,7 @@ def make_setup(
     known = hyper_lines(shape.planner)
     for name in fixed:
         if name not in known:
-            raise ValueError(f"agent.{name}: unknown; known: {', '.join(sorted((*known, *SHAPE_SETTINGS)))}")
+            raise ValueError(f"agent.{name}: unknown; known: {', '.join(sorted((*known, *SHAPE_SETTINGS, 'preset')))}")
     defaults = {name: value for name, value in task.defaults.items() if name in _ALL_HYPERS}
     setup = AgentSetup(task, shape, {**defaults, **fixed})
     check_config(setup.base, shape.planner)
@@ -208,6 +211,15 @@ def _check_planner_choices(choices: Mapping[str, Any], planner: PlannerName) -> 
         owners = _owners(name)
         if owners and planner not in owners:
             raise ValueError(f"agent.{name}: not for planner {planner!r}, only for {', '.join(owners)}; leave it out")
+
+
+def _with_preset(settings: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """``settings`` behind those of the preset they name, of which those are left out that the planner does not have."""
+    merged = with_preset(settings, task.id)
+    planner = merged.get("planner")
+    if planner not in PLANNER_CHOICES:
+        return merged
+    return {name: value for name, value in merged.items() if name in settings or not _is_foreign(name, planner)}
 
 
 def _is_foreign(name: str, planner: PlannerName) -> bool:
