@@ -94,7 +94,7 @@ def test_who_was_stopped_early_is_never_the_incumbent(
 ) -> None:
     """Also where returns fall with age, so that the shortest trials score best."""
     monkeypatch.setattr("synthetic_executor.advanced", lambda state, config, seed, index: state - 1.0)
-    settings = {"num_trials": 9} if name != "hyperband" else {}
+    settings = {"num_trials": 9} if hasattr(TUNERS[name].settings, "num_trials") else {}
     spec = small_spec(num_episodes=9, tuner={"name": name, **settings})
     study = tune(spec, tmp_path, Running(backend=SyntheticBackend()))
     scores = {id_: segment_score(study.tables, id_) for id_ in ranking(study.tables)}
