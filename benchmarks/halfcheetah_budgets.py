@@ -1,7 +1,7 @@
 """Which small planning budget learns HalfCheetah best per minute of CPU?
 
-    python benchmarks/halfcheetah_budgets.py --seeds 1 --out docs/results/halfcheetah-budgets.csv
-    python benchmarks/halfcheetah_budgets.py --budgets NAME --seeds 1 2 3 --episodes 20 --out ...
+    python -m benchmarks.halfcheetah_budgets --seeds 1 --out docs/results/halfcheetah-budgets.csv
+    python -m benchmarks.halfcheetah_budgets --budgets NAME --seeds 1 2 3 --episodes 20 --out ...
 
 One agent per budget and seed, one after another on one core; an agent whose rows are in the file is skipped. Returns
 are those of the training episodes, CPU seconds those of the process.
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from training import train_agent
+from benchmarks.training import train_agent
 
 TASK = "pets-halfcheetah"
 

@@ -1,6 +1,6 @@
 """What does each tuner buy on real agents, at equal cost? Six arms, two tasks, space `small`, three tuner seeds.
 
-    python benchmarks/tuners_on_agents.py --runs runs/tuners-on-agents --out docs/results/tuners-on-agents.csv
+    python -m benchmarks.tuners_on_agents --runs runs/tuners-on-agents --out docs/results/tuners-on-agents.csv
 
 Every tuner gets 80 episodes of 200 env steps, random ones included, and validates its best three on 5 episodes each;
 Hyperband's table comes to 78. What it found trains 5 agents anew, seeds 0 to 4, for 9 model-driven episodes, and each
