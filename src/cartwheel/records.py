@@ -55,11 +55,28 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
+class ShrinkPerturb:
+    """Before a segment begins: weights <- ``shrink`` weights + ``perturb`` weights of a new agent (Ash & Adams 2020).
+
+    The optimizer begins anew; normaliser and replay stay. (0, 1) are new weights.
+    """
+
+    shrink: float
+    perturb: float
+
+    def __post_init__(self) -> None:
+        for name in ("shrink", "perturb"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """Advance one agent under ``config`` from ``start`` to ``stop`` model-driven episodes.
 
     ``origin`` says in one word why a tuner asked for it: ``"new"`` (from nothing), ``"continue"``, ``"copy"``
-    (another trial's checkpoint), ``"backtrack"`` or ``"rerun"``.
+    (another trial's checkpoint), ``"backtrack"``, ``"restart"`` (weights were shrunk) or ``"rerun"``.
+    ``shrink_perturb``: what is done to the weights that it starts from; None: nothing.
     """
 
     trial: int
@@ -69,12 +86,15 @@ class Segment:
     stop: int
     sources: Sources | None = None
     origin: str = "new"
+    shrink_perturb: ShrinkPerturb | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.stop:
             raise ValueError(f"segment {self.id}: needs 0 <= start < stop, got {self.start} and {self.stop}")
         if (self.sources is None) != (self.start == 0):
             raise ValueError(f"segment {self.id}: starts at {self.start} with sources {self.sources}")
+        if self.shrink_perturb is not None and self.sources is None:
+            raise ValueError(f"segment {self.id}: begins from nothing, so there are no weights to shrink")
 
     @property
     def id(self) -> SegmentId:
@@ -210,9 +230,15 @@ def event_from_json(data: Mapping[str, Any]) -> Event:
 
 
 def segment_from_json(fields: Mapping[str, Any]) -> Segment:
-    """The segment whose ``dataclasses.asdict`` is ``fields``."""
-    sources = fields["sources"]
-    return Segment(**{**fields, "sources": None if sources is None else Sources(**sources)})
+    """The segment whose ``dataclasses.asdict`` is ``fields``; older logs lack ``shrink_perturb``."""
+    sources, change = fields["sources"], fields.get("shrink_perturb")
+    return Segment(
+        **{
+            **fields,
+            "sources": None if sources is None else Sources(**sources),
+            "shrink_perturb": None if change is None else ShrinkPerturb(**change),
+        }
+    )
 
 
 def report_from_json(fields: Mapping[str, Any]) -> Report:

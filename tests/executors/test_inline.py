@@ -1,20 +1,23 @@
 """The inline executor: segments, interruptions, evaluations, failures; with tiny agents and short episodes."""
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 import pytest
 
 import fragile
 from cartwheel.agents.pets.setup import AgentSetup
+from cartwheel.engine import Engine
 from cartwheel.errors import EnvironmentHangs
-from cartwheel.executors.inline import InlineExecutor
+from cartwheel.executors.inline import InlineExecutor, _shrunk
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, StartFrom, Work
-from cartwheel.records import CheckpointId, Evaluation, Segment, SegmentId, Sources
+from cartwheel.records import CheckpointId, Evaluation, Segment, SegmentId, ShrinkPerturb, Sources
 from cartwheel.seeds import seed_integer
 from cartwheel.store.checkpoints import CheckpointStore
 
@@ -142,6 +145,29 @@ def test_a_copy_continues_under_its_own_config_and_seed(make: Maker) -> None:
     ends = [episodes(outcomes, trial)[-1] for trial in (2, 3)]
     assert all(set(parent.files[1:]) < set(end.files) for end in ends)
     assert ends[0].checkpoint != ends[1].checkpoint
+
+
+def test_weights_are_shrunk_once_where_a_segment_begins(make: Maker) -> None:
+    """With (0, 1) the parent's weights have no say; interrupted after an episode, the segment is the same segment."""
+    executor = make()
+    parents = [episodes(run(executor, [work(segment(trial))]))[-1].checkpoint for trial in (1, 2)]
+
+    plain = segment(3, start=2, stop=4)
+    changed = dataclasses.replace(plain, shrink_perturb=ShrinkPerturb(0.2, 0.1))
+    as_is, whole = (episodes(run(executor, [work(item, parents[0], 3)])) for item in (plain, changed))
+    assert whole[0].checkpoint != as_is[0].checkpoint
+    rest = episodes(run(executor, [work(changed, whole[0].checkpoint, next_episode=4)]))
+    assert [one.checkpoint for one in rest] == [whole[1].checkpoint]
+
+    def loaded(change: ShrinkPerturb, parent: int) -> Any:
+        item = dataclasses.replace(plain, shrink_perturb=change)
+        engine = Engine(fragile.setup().task, fragile.setup().under(CONFIG).shape, 1)
+        one, fresh = work(item, parents[parent], 3), engine.fresh(("test", item.id))
+        engine.close()
+        return _shrunk(executor._restore(fresh, one)[0], fresh, one)
+
+    assert eqx.tree_equal(loaded(ShrinkPerturb(0.0, 1.0), 0).weights, loaded(ShrinkPerturb(0.0, 1.0), 1).weights)
+    assert not eqx.tree_equal(loaded(ShrinkPerturb(0.2, 0.1), 0).weights, loaded(ShrinkPerturb(0.2, 0.1), 1).weights)
 
 
 def test_an_evaluation_leaves_no_checkpoint(make: Maker, store: CheckpointStore) -> None:

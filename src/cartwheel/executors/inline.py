@@ -19,7 +19,7 @@ from typing import Any
 
 import jax
 
-from cartwheel.agents.pets.agent import PetsState
+from cartwheel.agents.pets.agent import PetsState, shrink_perturb
 from cartwheel.agents.pets.arrays import PARTS, buffer_from_shards, part_from_arrays, shard_to_arrays, to_arrays
 from cartwheel.agents.pets.hypers import PetsShape
 from cartwheel.agents.pets.setup import AgentSetup
@@ -249,9 +249,11 @@ class InlineExecutor:
         try:
             chosen = self._setup.under(work.config)
             engine = engines.get(chosen.shape, [lane.engine for lane in lanes])
-            state, shards = engine.fresh(work.seed), list[StoredFile]()
+            state = fresh = engine.fresh(work.seed)
+            shards: list[StoredFile] = []
             if work.start_from is not None:
-                state, shards = self._restore(state, work)
+                state, shards = self._restore(fresh, work)
+                state = _shrunk(state, fresh, work)
         except (ValueError, CorruptCheckpoint) as error:
             self._outcomes.put([ItemDone(work.item, "failed", str(error), 0.0)])
             return []
@@ -311,3 +313,11 @@ class InlineExecutor:
         seconds = {**episode.seconds, "checkpoint": time.perf_counter() - started}
         episode = dataclasses.replace(episode, seconds=seconds)
         return EpisodeDone(item, episode, checkpoint.digest, (checkpoint, *lane.shards))
+
+
+def _shrunk(state: PetsState, fresh: PetsState, work: Work) -> PetsState:
+    """The agent that a segment begins with. One that goes on after an interruption has been shrunk before."""
+    item = work.item
+    if not isinstance(item, Segment) or item.shrink_perturb is None or work.next_episode != item.first_episode:
+        return state
+    return shrink_perturb(state, fresh, item.shrink_perturb.shrink, item.shrink_perturb.perturb)

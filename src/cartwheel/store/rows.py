@@ -67,14 +67,19 @@ def broken_from_json(text: str | None) -> Episode | None:
 
 def segment_row(segment: Segment) -> tuple[Any, ...]:
     """Values for ``SEGMENT_COLUMNS``."""
-    sources = None if segment.sources is None else to_json(dataclasses.asdict(segment.sources))
+    sources = None if segment.sources is None else dataclasses.asdict(segment.sources)
+    if sources is not None and segment.shrink_perturb is not None:
+        sources["shrink_perturb"] = dataclasses.asdict(segment.shrink_perturb)
     config = to_json(dict(segment.config))
     where = (segment.id, segment.trial, segment.index, config, segment.start, segment.stop)
-    return (*where, segment.parent, sources, segment.origin)
+    return (*where, segment.parent, None if sources is None else to_json(sources), segment.origin)
 
 
 def segment_from_row(row: Row) -> Segment:
     """The inverse of ``segment_row``."""
     fields = {name: row[name] for name in ("trial", "index", "start", "stop", "origin")}
-    sources = None if row["sources"] is None else decoded(row["sources"], dict)
-    return segment_from_json({**fields, "config": decoded(row["config"], dict), "sources": sources})
+    fields |= {"config": decoded(row["config"], dict), "sources": None}
+    if row["sources"] is not None:
+        sources = decoded(row["sources"], dict)
+        fields |= {"shrink_perturb": sources.pop("shrink_perturb", None), "sources": sources}
+    return segment_from_json(fields)

@@ -28,7 +28,7 @@ CREATE TABLE segments (
     start      INTEGER NOT NULL,
     stop       INTEGER NOT NULL,
     parent     TEXT,                    -- the segment whose weights it continues
-    sources    TEXT,                    -- JSON, NULL from nothing
+    sources    TEXT,                    -- JSON, NULL from nothing; with ``shrink_perturb`` where weights are shrunk
     origin     TEXT NOT NULL,
     UNIQUE (trial, "index")
 );

@@ -168,7 +168,7 @@ def require_planned(segment: Segment, planned: Segment | None) -> None:
     """
     if planned is None:
         raise ValueError(f"segment {segment.id} was issued, but this tuner does not ask for it")
-    for name in ("trial", "index", "start", "sources", "origin"):
+    for name in ("trial", "index", "start", "sources", "origin", "shrink_perturb"):
         found, expected = getattr(segment, name), getattr(planned, name)
         if found != expected:
             raise ValueError(f"segment {segment.id} was issued with {name} {found}; this tuner asks for {expected}")

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from cartwheel.records import Config, Event, Issued, Reported, Segment, SegmentId, Sources, Voided
+from cartwheel.records import Config, Event, Issued, Reported, Segment, SegmentId, ShrinkPerturb, Sources, Voided
 from cartwheel.seeds import numpy_rng
 from cartwheel.space import Space
 from cartwheel.tuners.draws import fresh_config
@@ -36,6 +36,7 @@ class Step:
     start: int = 0
     sources: Sources | None = None
     origin: str = "new"
+    shrink_perturb: ShrinkPerturb | None = None
 
 
 class Population:
@@ -56,10 +57,18 @@ class Population:
         """The random numbers of what a member does after ``own``."""
         return numpy_rng(self._seed, "tuner", purpose, own.trial, own.index + 1)
 
+    def explored(self, config: Config, rng: np.random.Generator) -> Config:
+        """A config near this one, as the settings say."""
+        return self._explorer(config, self._space, rng)
+
+    def drawn(self, own: Segment) -> Config:
+        """A fresh draw for the member's next segment."""
+        return fresh_config(self._space, self._seed, own.trial, own.index + 1)
+
     def own_step(self, own: Segment) -> Step:
         """Go on if that is possible, else start anew."""
         if not self.is_sound(own):
-            return Step(fresh_config(self._space, self._seed, own.trial, own.index + 1))
+            return Step(self.drawn(own))
         return Step(own.config, own.stop, Sources.whole(own.id), "continue")
 
     def copies(self, candidates: Sequence[Segment], members: Sequence[Segment | None]) -> dict[int, Step]:
@@ -97,7 +106,7 @@ class Population:
         rng = self.rng("copy", own)
         # the donor is drawn first, so that how to explore does not change who copies whom
         donor = donors[rng.integers(len(donors))]
-        return self.copy(own, donor, self._explorer(donor.config, self._space, rng))
+        return self.copy(own, donor, self.explored(donor.config, rng))
 
 
 class PopulationTuner(PlannedTuner):
@@ -139,4 +148,5 @@ class PopulationTuner(PlannedTuner):
     def _segment(self, trial: int, index: int, step: Step, interval_episodes: int) -> Segment:
         """What a step is in full, at most as long as what is left of the member's budget."""
         length = min(interval_episodes, self._num_episodes - self._spent_episodes[trial])
-        return Segment(trial, index, step.config, step.start, step.start + length, step.sources, step.origin)
+        stop = step.start + length
+        return Segment(trial, index, step.config, step.start, stop, step.sources, step.origin, step.shrink_perturb)

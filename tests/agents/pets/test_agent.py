@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +23,23 @@ def test_plans_reach_exactly_from_bound_to_bound(plan: float, expected: tuple[fl
     assert pets.to_env_units(TASK, jnp.full(2, plan, jnp.float32)).tolist() == list(expected)
     many = pets.to_env_units(TASK, jnp.full((3, 4, 2), plan, jnp.float32))
     assert np.array_equal(many, np.broadcast_to(np.asarray(expected, np.float32), (3, 4, 2)))
+
+
+def test_shrink_perturb_mixes_weights_and_keeps_what_was_seen() -> None:
+    """w <- 0.2 w + 0.1 w'; bounds of the log-variance and the optimiser are new, normaliser and replay are old."""
+    shape = with_shape()
+    old, fresh = (pets.init(POSITION, shape, jax.random.key(seed)) for seed in (1, 2))
+    seen = jax.tree.map(lambda leaf: leaf + jnp.ones((), leaf.dtype), old)
+    mixed = pets.shrink_perturb(seen, fresh, 0.2, 0.1)
+    for name in ("weights", "biases"):
+        arrays = (getattr(state.weights, name) for state in (seen, fresh, mixed))
+        for before, other, after in zip(*arrays, strict=True):
+            assert after.dtype == before.dtype
+            np.testing.assert_allclose(after, 0.2 * before + 0.1 * other, rtol=1e-6)
+    assert eqx.tree_equal(mixed.weights.max_logvar, fresh.weights.max_logvar)
+    assert eqx.tree_equal(mixed.weights.min_logvar, fresh.weights.min_logvar)
+    assert eqx.tree_equal(mixed.optimizer, fresh.optimizer)
+    assert eqx.tree_equal((mixed.normaliser, mixed.replay), (seen.normaliser, seen.replay))
 
 
 def test_only_the_best_networks_plan() -> None:

@@ -4,6 +4,7 @@ Life of an agent: ``init``, then for every episode ``begin_episode``, ``act`` at
 An engine vectorises these functions over a cohort. Everything here is a pure function of its arguments.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import equinox as eqx
@@ -53,6 +54,21 @@ def init(task: Task, shape: PetsShape, key: PRNGKeyArray) -> PetsState:
         init_normaliser(num_inputs),
         buffers.init_buffer(shape.capacity, task.obs_size, task.action_size),
     )
+
+
+def shrink_perturb(state: PetsState, fresh: PetsState, shrink: float, perturb: float) -> PetsState:
+    """Weights and biases become shrink w + perturb w', with w' of a new agent (Ash & Adams 2020); replay stays.
+
+    So what is known is not lost, but can be left again. The bounds of the log-variance, which no shrinking suits, and
+    the optimizer begin anew.
+    """
+    weights, biases = jax.tree.map(
+        lambda old, new: shrink * old + perturb * new,
+        (state.weights.weights, state.weights.biases),
+        (fresh.weights.weights, fresh.weights.biases),
+    )
+    ensemble = dataclasses.replace(fresh.weights, weights=weights, biases=biases)
+    return PetsState(ensemble, fresh.optimizer, state.normaliser, state.replay)
 
 
 def begin_episode(task: Task, shape: PetsShape) -> PlanState:
