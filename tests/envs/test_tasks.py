@@ -145,6 +145,25 @@ def test_true_dynamics_predict_the_environment(name: str) -> None:
     env.close()
 
 
+def test_targets_are_changes_or_what_will_be() -> None:
+    """Each dimension its own way, and back; a task that is changed later follows."""
+    line = dataclasses.replace(tasks.LINE, absolute_targets=(1,))
+    obs, after = jnp.asarray([1.0, 5.0]), jnp.asarray([1.5, 7.0])
+    assert line.target(obs, after).tolist() == [0.5, 7.0]
+    assert line.next_obs(obs, jnp.asarray([0.5, 7.0])).tolist() == [1.5, 7.0]
+    longer = dataclasses.replace(line, episode_length=7)
+    assert longer.target(obs, after).tolist() == [0.5, 7.0]
+    assert dataclasses.replace(longer, absolute_targets=()).target(obs, after).tolist() == [0.5, 2.0]
+
+
+def test_absolute_targets_that_make_no_sense_are_refused() -> None:
+    """A dimension that is not there, or formulas of one's own beside."""
+    with pytest.raises(ValueError, match="'line': absolute_targets are numbers of dimensions below 2"):
+        dataclasses.replace(tasks.LINE, absolute_targets=(2,))
+    with pytest.raises(ValueError, match="'Pendulum-v1': give absolute_targets, or a target and next_obs of your own"):
+        dataclasses.replace(tasks.PENDULUM, absolute_targets=(2,))
+
+
 def test_unknown_dynamics_are_said_to_be_unknown() -> None:
     """A task without equations has no ceiling, and the error says so."""
     env = make_env(probes.CLIFF.task)

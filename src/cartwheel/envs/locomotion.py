@@ -34,14 +34,6 @@ def _all_but_first(obs: Obs) -> Array:
     return obs[1:]
 
 
-def _speed_then_changes(obs: Obs, next_obs: Obs) -> Array:
-    return jnp.concatenate([next_obs[:1], next_obs[1:] - obs[1:]])
-
-
-def _from_speed_then_changes(obs: Obs, prediction: Array) -> Obs:
-    return jnp.concatenate([prediction[:1], obs[1:] + prediction[1:]])
-
-
 def _speed_of(before: States, qpos: States, step_s: float) -> States:
     return (qpos[..., :1] - before[..., :1]) / step_s
 
@@ -74,8 +66,7 @@ PETS_HALFCHEETAH = Task(
     terminated=never,
     state_bound=2000.0,
     encode=_pets_cheetah_encode,
-    target=_speed_then_changes,
-    next_obs=_from_speed_then_changes,
+    absolute_targets=(0,),
     observe=_pets_cheetah_observe,
     defaults={"plan_horizon": 30, "weight_decay": 7.5e-5},
 )
@@ -110,8 +101,7 @@ PETS_HOPPER = Task(
     state_bound=500.0,
     planner_reward=_pets_hopper_planner_reward,
     encode=_all_but_first,
-    target=_speed_then_changes,
-    next_obs=_from_speed_then_changes,
+    absolute_targets=(0,),
     observe=_pets_hopper_observe,
     defaults={"plan_horizon": 30, "weight_decay": 7.5e-5},  # as for the cheetah
 )

@@ -8,10 +8,11 @@ imagined transitions with the task's own reward. So a task is three formulas and
     encode(obs)                        what the model sees of an observation
 
 A reward or a termination that is not given is learned from data, beside the dynamics. ``target`` and ``next_obs`` say
-what the model predicts and how an observation follows from it; both default to differences. All functions work on
-single vectors, ``obs`` [O], ``action`` [A], in the environment's own units, are written with ``jax.numpy`` and are
-vectorised by their callers. ``observe`` alone works on the host, with NumPy and any leading axes: it says how
-observations follow from MuJoCo's states, so that the true dynamics can be a planner's model.
+what the model predicts and how an observation follows from it: unless given, changes, but for the dimensions in
+``absolute_targets``, which are predicted as they will be. All functions work on single vectors, ``obs`` [O], ``action``
+[A], in the environment's own units, are written with ``jax.numpy`` and are vectorised by their callers. ``observe``
+alone works on the host, with NumPy and any leading axes: it says how observations follow from MuJoCo's states, so that
+the true dynamics can be a planner's model.
 """
 
 import math
@@ -35,12 +36,30 @@ def _unchanged(obs: Obs) -> Obs:
     return obs
 
 
-def _difference(obs: Obs, next_obs: Obs) -> Obs:
-    return next_obs - obs
+@dataclass(frozen=True)
+class _Target:
+    """Changes, but for the dimensions that are predicted as they will be."""
+
+    absolute: tuple[int, ...] = ()
+
+    def __call__(self, obs: Obs, next_obs: Obs) -> Obs:
+        change = next_obs - obs
+        return jnp.where(_among(self.absolute, obs), next_obs, change) if self.absolute else change
 
 
-def _sum(obs: Obs, prediction: Obs) -> Obs:
-    return obs + prediction
+@dataclass(frozen=True)
+class _NextObs:
+    """The inverse of a target with the same absolute dimensions."""
+
+    absolute: tuple[int, ...] = ()
+
+    def __call__(self, obs: Obs, prediction: Obs) -> Obs:
+        moved = obs + prediction
+        return jnp.where(_among(self.absolute, obs), prediction, moved) if self.absolute else moved
+
+
+def _among(dimensions: tuple[int, ...], obs: Obs) -> Bool[Array, " O"]:
+    return jnp.asarray(np.isin(np.arange(obs.shape[0]), dimensions))
 
 
 def never(next_obs: Obs) -> Bool[Array, ""]:
@@ -79,11 +98,22 @@ class Task:
     terminated: Callable[[Obs], Bool[Array, ""]] | None = never
     planner_reward: Callable[[Obs, Action, Obs], Scalar] | None = None
     encode: Callable[[Obs], Array] = _unchanged
-    target: Callable[[Obs, Obs], Array] = _difference
-    next_obs: Callable[[Obs, Array], Obs] = _sum
+    absolute_targets: tuple[int, ...] = ()
+    target: Callable[[Obs, Obs], Array] = _Target()
+    next_obs: Callable[[Obs, Array], Obs] = _NextObs()
     observe: Callable[[States, States, States], States] = _positions_and_velocities
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, float | int | str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not all(0 <= dimension < self.obs_size for dimension in self.absolute_targets):
+            raise ValueError(f"task {self.id!r}: absolute_targets are numbers of dimensions below {self.obs_size}")
+        has_own = not (isinstance(self.target, _Target) and isinstance(self.next_obs, _NextObs))
+        if has_own and self.absolute_targets:
+            raise ValueError(f"task {self.id!r}: give absolute_targets, or a target and next_obs of your own, not both")
+        if not has_own:
+            object.__setattr__(self, "target", _Target(self.absolute_targets))
+            object.__setattr__(self, "next_obs", _NextObs(self.absolute_targets))
 
     @property
     def action_size(self) -> int:
