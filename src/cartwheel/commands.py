@@ -247,15 +247,11 @@ def _view(noun: str, total_episodes: int | None, output: Output) -> Any:
 
 
 def _expected_episodes(spec: StudySpec) -> int | None:
-    """Episodes of the whole study, random ones included, where every trial runs to its end."""
-    from cartwheel.tuners.registry import NUM_SHAPES, replicates_settings, tuner_settings
+    """Episodes of the whole study; None for one that cannot be run, which is said elsewhere."""
+    from cartwheel.tuners.rehearsal import expected_episodes
 
-    with contextlib.suppress(ValueError):
-        settings = tuner_settings(spec.tuner.name, spec.tuner.settings)
-        num_trials = getattr(settings, "population", None) or getattr(settings, "num_trials", None)
-        together = replicates_settings(spec.tuner.name, spec.tuner.settings)
-        num_times = together.replicates * spec.tuner.settings.get(NUM_SHAPES, 1)
-        return None if num_trials is None else num_times * num_trials * (spec.num_episodes + 1)
+    with contextlib.suppress(ValueError, ConfigError):
+        return expected_episodes(spec.tuner.name, spec.tuner.settings, spec.make_space(), spec.num_episodes)
     return None
 
 

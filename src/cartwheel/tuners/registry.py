@@ -39,7 +39,8 @@ class TunerEntry:
     this tuner and cannot be chosen; ``is_synchronous``: nothing that the tuner decides depends on the number of workers
     or on the order of completion; ``is_seeded``: its configs depend on the seed; ``stops_early``: it ranks who trained
     for longer first; ``is_dynamic``: it changes configs while agents train, or copies agents, so it cannot search
-    static parameters; ``has_population``: its trials are called members."""
+    static parameters; ``has_population``: its trials are called members; ``rehearsed_with``: settings that spare
+    ``rehearsal`` the work of choosing configs."""
 
     settings: type
     construct: Callable[[Space, int, int, Any], Tuner]
@@ -50,6 +51,7 @@ class TunerEntry:
     stops_early: bool = False
     is_dynamic: bool = False
     has_population: bool = False
+    rehearsed_with: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 _population = partial(TunerEntry, is_dynamic=True, has_population=True)
@@ -65,7 +67,7 @@ TUNERS: Mapping[str, TunerEntry] = {
     "tpe": TunerEntry(model_based.ModelBasedSettings, model_based.tpe),
     "gp": TunerEntry(model_based.ModelBasedSettings, model_based.gp),
     "cma-es": TunerEntry(model_based.CmaEsSettings, model_based.cma_es),
-    "bohb": TunerEntry(bohb.BohbSettings, bohb.Bohb, stops_early=True),
+    "bohb": TunerEntry(bohb.BohbSettings, bohb.Bohb, stops_early=True, rehearsed_with={"random_fraction": 1.0}),
     "dehb": TunerEntry(dehb.DehbSettings, dehb.Dehb, stops_early=True),
     "asha": TunerEntry(asha.AshaSettings, asha.Asha, is_synchronous=False, stops_early=True),
     "pbt": _population(pbt_settings.PbtSettings, pbt.pbt, pbt_settings.PRESETS),
