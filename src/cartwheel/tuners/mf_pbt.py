@@ -22,7 +22,6 @@ from typing import Any
 from cartwheel.records import Segment
 from cartwheel.space import Space
 from cartwheel.tuners.base import Tuner
-from cartwheel.tuners.exploit import num_of_best
 from cartwheel.tuners.history import best_first
 from cartwheel.tuners.pbt import Generation, Pbt
 from cartwheel.tuners.pbt_settings import PbtSettings
@@ -103,8 +102,7 @@ class MultipleFrequencies:
 
     def _bracket(self, ranked: Sequence[int]) -> Sequence[int]:
         """Those just above the worst, who copy: as many as these, but none of the donors."""
-        num_kept = num_of_best(len(ranked), self._settings.keep_fraction)
-        num_donors = num_of_best(len(ranked), self._settings.donor_fraction)
+        num_kept, num_donors = self._settings.exploiter.sizes(len(ranked))
         return ranked[max(2 * num_kept - len(ranked), num_donors) : num_kept]
 
 
