@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from cartwheel.backend import InlineBackend
 from cartwheel.errors import ExitCode
 from cartwheel.results import Study
 from cartwheel.schedule import Schedule
+from cartwheel.space import Space
+from cartwheel.spaces import get_space
 from cartwheel.store.run_folder import RunFolder
 from snapshot import snapshot
 from synthetic_executor import SyntheticBackend
@@ -119,6 +122,19 @@ def test_dotted_options_reach_the_study(run: Cli) -> None:
     assert study.tables.trials == [0, 1, 2]
     assert study.tables.settings["agent"] == {"noise_exponent": 1.5}
     assert study.tables.evaluations == ()
+
+
+def test_spaces_are_printed_and_turned_into_other_formats(run: Cli) -> None:
+    """From a name to ConfigSpace's JSON, from that into a study file, and the study is tuned."""
+    assert run("space", "small", "--format", "configspace", "--out", "small.json") == 0
+    assert run("space", "small.json") == 0
+    assert Space.from_dict(tomllib.loads(run.out)["space"]["parameters"]) == get_space("small")
+    Path("own.toml").write_text(Path("study.toml").read_text() + run.out)
+    assert run("tune", "own.toml", "--run-dir", "own") == 0
+    assert run("space", "own/study.toml", "--format", "optuna") == 0
+    assert json.loads(run.out)["distributions"].keys() == get_space("small").parameters.keys()
+    assert run("space", "smal") == ExitCode.CONFIG
+    assert "did you mean 'small'?" in run.err
 
 
 @pytest.mark.parametrize("group", ["model", "planner", "joint"])

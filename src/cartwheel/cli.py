@@ -322,6 +322,35 @@ def schedule(
 
 
 @app.command
+def space(
+    source: str,
+    /,
+    *,
+    file_format: Annotated[Literal["toml", "configspace", "optuna"], Parameter(name="--format")] = "toml",
+    group: Literal["model", "planner"] = "model",
+    out: Path | None = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Print a search space, or write it into a file; turns those of ConfigSpace and Optuna into ours, and back.
+
+    Parameters
+    ----------
+    source: str
+        Name, such as small; study file (.toml); file of ConfigSpace or of Optuna's distributions (.json).
+    file_format: str
+        "toml" is the [space] of a study file.
+    group: str
+        Of hyperparameters whose file does not say.
+    out: Path
+        The file.
+    """
+    from cartwheel import commands
+
+    return commands.do_space(source, file_format, group, out, commands.Output(quiet, as_json))
+
+
+@app.command
 def rerun(
     run_dir: Path,
     /,

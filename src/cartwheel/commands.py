@@ -15,6 +15,7 @@ from cartwheel.analysis.load import load_tables
 from cartwheel.analysis.tables import counts, trial_noun
 from cartwheel.backend import Backend, InlineBackend
 from cartwheel.errors import AllTrialsFailed, ConfigError, ExitCode, StorageError, UsageError
+from cartwheel.parameters import Group
 from cartwheel.playing import export_best, play_best, play_exported, play_simulator
 from cartwheel.records import Config, Episode
 from cartwheel.report.live import make_view
@@ -22,6 +23,7 @@ from cartwheel.results import Study
 from cartwheel.schedule import Piece, Schedule
 from cartwheel.schedule_files import ScheduleFile
 from cartwheel.scheduling import Wanted, make_schedule
+from cartwheel.space_files import SpaceFormat, read_space, space_text
 from cartwheel.spec import StudySpec, load_spec, parse_spec
 from cartwheel.stopping import StopSignal
 from cartwheel.store.owner import is_owned, read_owner
@@ -201,6 +203,17 @@ def do_schedule(source: ScheduleFile, wanted: Wanted, out: Path | None, output: 
         write_text(out, made.text)
         closing = f"schedule: {out}; train under it with `cartwheel train --schedule {out}`"
         output.say("\n".join(filter(None, [made.description, closing])), schedule=out, **made.facts)
+    return ExitCode.DONE
+
+
+def do_space(source: str, file_format: SpaceFormat, group: Group, out: Path | None, output: Output) -> ExitCode:
+    """Print a search space, or write it into a file."""
+    text = space_text(read_space(source, group), file_format)
+    if out is None:
+        _print(text, end="")
+    else:
+        write_text(out, text)
+        output.say(f"space: {out}", space=out)
     return ExitCode.DONE
 
 
