@@ -1,3 +1,5 @@
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,3 +77,12 @@ def test_every_preset_and_the_defaults_are_valid(name: str) -> None:
 def test_trials_of_a_population_are_called_members() -> None:
     for name, entry in TUNERS.items():
         assert noun_of_trial(name) == ("member" if issubclass(entry.settings, PbtSettings) else "trial")
+
+
+def test_the_guide_names_every_tuner_once() -> None:
+    """The first column of the table in docs/tuners.md, and whether it calls a tuner dynamic."""
+    text = (Path(__file__).parents[2] / "docs" / "tuners.md").read_text()
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
+    named = [(name, row[2].strip()) for row in rows for name in re.findall(r"`([^`]+)`", row[1])]
+    assert sorted(name for name, _ in named) == sorted(TUNERS)
+    assert all(TUNERS[name].is_dynamic == (kind == "dynamic") for name, kind in named if kind != "control")
