@@ -65,6 +65,26 @@ def test_defaults_are_resolved_into_the_file() -> None:
     assert table["seed"] == 0
 
 
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [
+        ({}, "small"),
+        ({"planner": "icem"}, "small"),
+        ({"planner": "cem"}, "small-cem"),
+        ({"planner": "mppi"}, "small-mppi"),
+        ({"planner": "random-shooting"}, "small-random-shooting"),
+        ({"planner": "unknown"}, "small"),
+    ],
+)
+def test_a_planners_own_small_space_is_the_default(agent: dict[str, Any], name: str) -> None:
+    """Choosing a planner chooses what is tuned, unless a space is given."""
+    assert parse_spec({**LEAST, "agent": agent, "space": {"tune": "planner"}}, {}).space.name == name
+    assert StudySpec(**LEAST, agent=agent).space.name == name
+    assert parse_spec({**LEAST, "agent": agent, "space": {"name": "aistats2021-pusher"}}, {}).space.name != name
+    own = {"alpha": {"kind": "float", "low": 0.0, "high": 1.0, "default": 0.5}}
+    assert parse_spec({**LEAST, "agent": agent, "space": {"parameters": own}}, {}).space.name is None
+
+
 def test_overrides_replace_values_of_the_file(tmp_path: Path) -> None:
     """Dotted keys reach into tables and may make new ones; the file's other values stay."""
     path = tmp_path / "study.toml"

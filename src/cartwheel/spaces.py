@@ -123,6 +123,12 @@ SPACES: Mapping[str, Space] = {
 }
 
 
+def small_space_of(planner: object) -> str:
+    """The name of a planner's space for small budgets; an unknown planner is somebody else's to report."""
+    name = f"small-{planner}"
+    return name if name in SPACES else "small"
+
+
 def get_space(name: str) -> Space:
     """The space of that name. Raises ValueError with the closest name if there is none."""
     if name not in SPACES:

@@ -111,6 +111,20 @@ class StudySpec(_Table):
     engine: EngineSpec = EngineSpec()
     validation: ValidationSpec = ValidationSpec()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_space(cls, table: Any) -> Any:
+        """Where no space is given, the small one of the planner."""
+        from cartwheel.spaces import small_space_of
+
+        if not isinstance(table, Mapping):
+            return table
+        agent, space = table.get("agent", {}), table.get("space", {})
+        is_given = not isinstance(space, Mapping) or "name" in space or "parameters" in space
+        if is_given or not isinstance(agent, Mapping) or "planner" not in agent:
+            return table
+        return {**table, "space": {**space, "name": small_space_of(agent["planner"])}}
+
     def make_space(self) -> "Space":
         """The space that is tuned: what ``agent`` fixes is not in it. Raises ConfigError."""
         from cartwheel.space import Space

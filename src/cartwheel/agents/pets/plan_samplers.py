@@ -6,6 +6,7 @@ by step of the horizon, so that none depends on the maximum of a program.
     C samples per chunk   H horizon (maximum)   A action dimensions
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
@@ -22,6 +23,9 @@ from cartwheel.agents.pets.hypers import (
     num_elites,
 )
 from cartwheel.agents.pets.plan_search import Search
+
+_NUM_SIGMAS = 2.0
+"""Where CEM truncates (Chua et al. 2018)."""
 
 
 class Turn(NamedTuple):
@@ -41,9 +45,10 @@ def cem_sampler(_: CemHypers, shape: PetsShape) -> Sampler:
     """White noise. Truncated (Chua et al. 2018): at two sigma, sigma at most half the distance to the nearer bound."""
 
     def truncated(key: PRNGKeyArray, search: Search, turn: Turn) -> Plans:
-        room = jnp.minimum(search.mean + 1.0, 1.0 - search.mean) / 2.0
+        room = jnp.minimum(search.mean + 1.0, 1.0 - search.mean) / _NUM_SIGMAS
         std = jnp.minimum(search.std, jnp.maximum(room, 0.0))
-        noise = _by_step(lambda size: random.truncated_normal(key, -2.0, 2.0, size, jnp.float32), shape, search)
+        draw = functools.partial(random.truncated_normal, key, -_NUM_SIGMAS, _NUM_SIGMAS, dtype=jnp.float32)
+        noise = _by_step(draw, shape, search)
         return search.mean[None] + std[None] * noise
 
     def clipped(key: PRNGKeyArray, search: Search, turn: Turn) -> Plans:
