@@ -105,8 +105,7 @@ def plan(
     shape: PetsShape,
     key: PRNGKeyArray,
 ) -> tuple[Float[Array, "H A"], PlanState, Float[Array, ""]]:
-    """The plan in [-1, 1] whose first action to execute now, the memory for the next step, and the score of the best
-    sample.
+    """The plan [H, A] in [-1, 1] whose first action is executed, the next step's memory, the best sample's score.
 
     With ``executes="mean"`` the executed plan is the statistic's mean, which is itself not scored.
     """
