@@ -199,10 +199,11 @@ def test_every_planner_can_be_tuned_in_a_space_of_its_own(planner: Any, table: A
 
 @pytest.mark.parametrize("name", SPACES)
 def test_every_named_space_fits_a_planner(name: str) -> None:
-    """Its names are hyperparameters of that planner; the small spaces' defaults are the planner's own."""
+    """Its names are hyperparameters of that planner or choices; the small spaces' defaults are the planner's own."""
     planner: Any = {"small": "icem", "small-mppi": "mppi", "small-random-shooting": "random-shooting"}.get(name, "cem")
     space = get_space(name)
     setup = make_setup(LINE, {"planner": planner}, [space.default], num_episodes=1)
-    assert setup.under(space.default).base.items() >= space.default.items()
+    chosen = setup.under(space.default)
+    assert {**dataclasses.asdict(chosen.shape), **chosen.base}.items() >= space.default.items()
     if planner != "cem":
         assert lines.default_config(planner).items() >= space.default.items()
