@@ -6,7 +6,7 @@ import pytest
 
 from cartwheel.tuners.pbt_settings import AISTATS2021, PbtSettings
 from cartwheel.tuners.registry import TUNERS, make_tuner, noun_of_trial, tuner_settings
-from synthetic import PLAIN, SHAPED, make_or_skip
+from synthetic import MIXED, PLAIN, SHAPED, make_or_skip
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,15 @@ def test_whole_numbers_are_real_numbers_too() -> None:
 def test_every_preset_and_the_defaults_are_valid(name: str) -> None:
     for preset in ({}, *({"preset": preset} for preset in TUNERS[name].presets)):
         assert isinstance(tuner_settings(name, preset), TUNERS[name].settings)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in TUNERS.items() if entry.is_seeded])
+def test_every_tuner_can_begin_with_the_default_config(name: str) -> None:
+    """CMA-ES only where it has trials that its model does not decide."""
+    needed = {"num_startup_trials": 2} if name == "cma-es" else {}
+    tuner = make_or_skip(name, {"default_first": True, **needed}, SHAPED.only(MIXED.names), 1, 9)
+    first = min(tuner.ask(1000), key=lambda segment: segment.trial)
+    assert first.config == MIXED.default
 
 
 def test_trials_of_a_population_are_called_members() -> None:

@@ -111,7 +111,8 @@ class Dehb(SerialHyperband):
             everybody = _evaluated([one for population in self._populations for one in population])
             chosen += _shuffled([one for one in everybody if id(one) not in known], rng)
         units = [one.u for one in chosen[:NUM_PARENTS] if one.u is not None]
-        return units + [rng.random(len(self._space)) for _ in range(NUM_PARENTS - len(units))]
+        num_more = NUM_PARENTS - len(units)
+        return units + [self._space.prior_quantiles(rng.random(len(self._space))) for _ in range(num_more)]
 
 
 def offspring(target: Unit, parents: Sequence[Unit], rng: np.random.Generator) -> Unit:
