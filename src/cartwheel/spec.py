@@ -114,16 +114,19 @@ class StudySpec(_Table):
     @model_validator(mode="before")
     @classmethod
     def _choose_space(cls, table: Any) -> Any:
-        """Where no space is given, the small one of the planner."""
+        """Where no space is given, the small one of the planner: the agent's own, or its preset's."""
+        from cartwheel.agents.pets.presets import PRESETS
         from cartwheel.spaces import small_space_of
 
         if not isinstance(table, Mapping):
             return table
         agent, space = table.get("agent", {}), table.get("space", {})
         is_given = not isinstance(space, Mapping) or "name" in space or "parameters" in space
-        if is_given or not isinstance(agent, Mapping) or "planner" not in agent:
+        if is_given or not isinstance(agent, Mapping):
             return table
-        return {**table, "space": {**space, "name": small_space_of(agent["planner"])}}
+        preset = PRESETS.get(agent["preset"]) if isinstance(agent.get("preset"), str) else None
+        planner = {**(preset.everywhere if preset is not None else {}), **agent}.get("planner")
+        return table if planner is None else {**table, "space": {**space, "name": small_space_of(planner)}}
 
     def make_space(self) -> "Space":
         """The space that is tuned: what ``agent`` fixes is not in it. Raises ConfigError."""
