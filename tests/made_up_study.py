@@ -129,4 +129,24 @@ def _episode(segment: Segment, index: int, skill: dict[int, float], rng: np.rand
         + abs(float(segment.config["plan_horizon"]) - 30) / 20
     )
     skill[segment.trial] += 0.35 * (170 * math.exp(-0.5 * distance) - skill[segment.trial])
-    return Episode(index, skill[segment.trial] + 6 * rng.normal(), EPISODE_LENGTH, metrics={"nll": -1.0})
+    return Episode(
+        index, skill[segment.trial] + 6 * rng.normal(), EPISODE_LENGTH, metrics=_diagnostics(segment.trial, index)
+    )
+
+
+def _diagnostics(trial: int, index: int) -> dict[str, float]:
+    """A model that learns, becomes too sure of itself, and is optimistic at first."""
+    miss = (1.0 + 0.1 * trial) / (1.0 + 0.3 * index)
+    return {
+        "model_loss": 2.0 * miss - 3.0,
+        "train_nll": 4.0 * miss - 6.0,
+        "unseen_nll": 6.0 * miss - 5.0,
+        "coverage_50": 0.5 - 0.02 * index,
+        "coverage_90": 0.9 - 0.02 * index,
+        "disagreement": 0.2 * miss,
+        "error_1_ahead": 0.1 * miss,
+        "error_5_ahead": 0.4 * miss,
+        "error_25_ahead": miss,
+        "plan_return": 12.0,
+        "plan_return_error": 8.0 * miss - 1.0,
+    }

@@ -22,6 +22,7 @@ DRAW: dict[str, Callable[[StudyTables, Layout], Figure]] = {
     "learning-curves": lambda tables, layout: figures.learning_curves(tables, CEILING.mean, layout),
     "lineages": figures.lineages,
     "hyperparameters": figures.hyperparameters,
+    "models": figures.models,
     "comparison": lambda _, layout: figures.comparison(compare(made_up_arms(), per_env_step, CEILING), layout),
 }
 STUDIES = {
@@ -129,6 +130,17 @@ def test_choices_are_drawn_by_name() -> None:
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["adam", "sgd"]
     assert {float(y) for line in axes.get_lines() for y in np.asarray(line.get_ydata())} == {1.0}
+
+
+def test_the_models_are_medians_over_members() -> None:
+    """Every panel's lines hold the median of each model-driven episode; the random one is left out."""
+    tables = made_up_study()
+    axes = figures.models(tables).axes[0]
+    drawn = next(line for line in axes.get_lines() if line.get_label() == "new episode")
+    for index, height in zip(drawn.get_xdata(), drawn.get_ydata(), strict=True):
+        ran = [episode for episodes in tables.episodes.values() for episode in episodes if episode.index == index]
+        assert height == np.median([episode.metrics["unseen_nll"] for episode in ran])
+    assert list(drawn.get_xdata()) == list(range(1, 13))
 
 
 def test_the_comparison_shows_every_seed_mean_and_interval() -> None:

@@ -67,9 +67,9 @@ def test_the_result_is_the_first_thing_said(page: Outline) -> None:
 
 
 def test_all_figures_are_there_for_wide_and_narrow_screens(page: Outline) -> None:
-    assert page.tags.count("svg") == 2 * 4
+    assert page.tags.count("svg") == 2 * 5
     classes = [value for name, value in page.attributes if name == "class"]
-    assert classes.count("wide") == classes.count("narrow") == 4
+    assert classes.count("wide") == classes.count("narrow") == 5
 
 
 def test_ids_are_unique(page: Outline) -> None:
@@ -136,7 +136,7 @@ def test_a_study_without_a_finished_segment_shows_its_episodes() -> None:
     tables = dataclasses.replace(made_up_study(), reports={}, evaluations=())
     outline = Outline(render_page(tables))
     assert "No segment has ended well yet (103 episodes finished)" in outline.text
-    assert outline.tags.count("svg") == 2 * 3
+    assert outline.tags.count("svg") == 2 * 4
 
 
 def test_a_study_of_a_single_episode_gets_a_page() -> None:
@@ -171,7 +171,7 @@ def test_the_files_are_the_page_and_the_figures(tmp_path: Path) -> None:
     assert page == tmp_path / "report.html"
     assert page.read_text(encoding="utf-8") == render_page(made_up_study(), comparison(), per_env_step)
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
-        "comparison.svg", "hyperparameters.svg", "learning-curves.svg", "lineages.svg",
+        "comparison.svg", "hyperparameters.svg", "learning-curves.svg", "lineages.svg", "models.svg",
     ]  # fmt: skip
 
 

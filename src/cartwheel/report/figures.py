@@ -6,6 +6,7 @@ Grey is everybody, blue the incumbent, green the ceiling, vermillion what went w
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +14,7 @@ from matplotlib.patches import FancyArrowPatch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from cartwheel.analysis.comparison import ArmSummary, Comparison
+from cartwheel.analysis.diagnostics import track
 from cartwheel.analysis.tables import (
     Copy,
     Curve,
@@ -51,6 +53,28 @@ from cartwheel.space import Int, Listed, Parameter
 
 ARM_COLOURS = (MUTED, ORANGE, BLUE)
 """Baselines first; the last arm, the found one, is always blue."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPanel:
+    """Diagnostics that share an axis, each with its label and colour; dotted lines where they should be."""
+
+    title: str
+    lines: tuple[tuple[str, str, str], ...]
+    ideals: tuple[float, ...] = ()
+
+
+MODEL_PANELS = (
+    ModelPanel("-log likelihood, nats", (("train_nll", "training", FAINT), ("unseen_nll", "new episode", INK))),
+    ModelPanel(
+        "error steps ahead, std",
+        (("error_1_ahead", "1", FAINT), ("error_5_ahead", "5", MUTED), ("error_25_ahead", "25", INK)),
+        (0.0,),
+    ),
+    ModelPanel("inside central intervals", (("coverage_50", "50%", MUTED), ("coverage_90", "90%", INK)), (0.5, 0.9)),
+    ModelPanel("networks disagree by, std", (("disagreement", "", INK),), (0.0,)),
+    ModelPanel("return promised, not kept", (("plan_return_error", "", INK),), (0.0,)),
+)
 
 CROWD = 40
 """More episodes lose their markers, more copies become fine lines: what is many must not hide what matters."""
@@ -119,6 +143,20 @@ def hyperparameters(tables: StudyTables, layout: Layout = WIDE) -> Figure:
             _draw_hyperparameter(axes, name, parameter, spans(tables), winning)
             axes.tick_params(labelbottom=True)
         for axes in grid[len(parameters) :]:
+            axes.set_visible(False)
+        figure.supxlabel("episode", color=MUTED, fontsize=layout.font_pt)
+    return figure
+
+
+def models(tables: StudyTables, layout: Layout = WIDE) -> Figure:
+    """Small multiples: what the models knew of each new episode, and how far plans were kept; medians over trials."""
+    num_rows = math.ceil(len(MODEL_PANELS) / layout.panel_columns)
+    with styled(layout):
+        figure = new_figure(layout, 0.35 + (1.75 if layout is WIDE else 1.5) * num_rows)
+        grid = figure.subplots(num_rows, layout.panel_columns, sharex=True, squeeze=False).ravel()
+        for axes, panel in zip(grid, MODEL_PANELS, strict=False):
+            _draw_model_panel(axes, tables, panel, layout)
+        for axes in grid[len(MODEL_PANELS) :]:
             axes.set_visible(False)
         figure.supxlabel("episode", color=MUTED, fontsize=layout.font_pt)
     return figure
@@ -217,6 +255,22 @@ def _draw_copy(axes: Axes, copy: Copy, rows: dict[int, int], *, is_on_path: bool
         zorder=order,
     )
     axes.add_patch(arrow)
+
+
+def _draw_model_panel(axes: Axes, tables: StudyTables, panel: ModelPanel, layout: Layout) -> None:
+    for ideal in panel.ideals:
+        axes.axhline(ideal, color=INK, linewidth=1, linestyle=":")
+    for name, label, colour in panel.lines:
+        found = track(tables, name)
+        marker = "." if len(found.episodes) <= CROWD else ""
+        axes.plot(found.episodes, found.medians, color=colour, linewidth=1.6, marker=marker, markersize=4, label=label)
+    if len(panel.lines) > 1:
+        axes.legend(frameon=False, fontsize=layout.font_pt - 1, labelcolor=MUTED, handlelength=1.2)
+    axes.margins(x=0.03)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
+    axes.tick_params(labelbottom=True)
+    light_grid(axes)
+    axes.set_title(panel.title, loc="left", color=INK, pad=5)
 
 
 def _draw_hyperparameter(

@@ -12,6 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from cartwheel.analysis.comparison import ArmSummary, Comparison, Difference, compute_sentence
+from cartwheel.analysis.diagnostics import track
 from cartwheel.analysis.statistics import Interval
 from cartwheel.analysis.tables import (
     StudyTables,
@@ -90,6 +91,8 @@ def _drawings(tables: StudyTables, comparison: Comparison | None) -> Iterator[tu
         yield "learning-curves", lambda layout: figures.learning_curves(tables, ceiling, layout)
         yield "lineages", lambda layout: figures.lineages(tables, layout)
         yield "hyperparameters", lambda layout: figures.hyperparameters(tables, layout)
+    if track(tables, "error_1_ahead").episodes:
+        yield "models", lambda layout: figures.models(tables, layout)
     if comparison is not None:
         yield "comparison", lambda layout: figures.comparison(comparison, layout)
 
@@ -106,6 +109,9 @@ def _sections(tables: StudyTables, comparison: Comparison | None, drawings: Mapp
         for name, (title, sentence) in told.items():
             extra = [_schedule_table(tables)] if name == "hyperparameters" else []
             yield section(title, [paragraph(sentence), _figure(name, drawings[name], sentence), *extra])
+    if "models" in drawings:
+        sentence = sentences.models(tables)
+        yield section("What the models knew", [paragraph(sentence), _figure("models", drawings["models"], sentence)])
     yield section("Where the time went", [paragraph(sentences.time(tables.timing)), bars(_time_shares(tables.timing))])
     yield section("What went wrong", _failure_body(tables))
     yield section("Settings", [table([], _flat(tables.settings), "plain")])

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 
 from cartwheel.analysis.comparison import Comparison, ceiling_sentence, headline
+from cartwheel.analysis.diagnostics import track
 from cartwheel.analysis.tables import (
     Counts,
     StudyTables,
@@ -23,6 +24,11 @@ from cartwheel.analysis.wording import compact, decimals_for, duration, fixed, l
 from cartwheel.records import SCORE_WINDOW_EPISODES, Value
 from cartwheel.schedule import lineage
 
+_MODEL_WORDING = {
+    "error_25_ahead": "predictions 25 steps ahead miss by {} standard deviations of the observations",
+    "coverage_50": "{} of what happens lies inside the central 50% of what was predicted (calibrated: 0.5)",
+    "plan_return_error": "a plan promises {} more return than follows",
+}
 OWN_TIME_LIMIT = 0.01
 """The loop's own time is to stay under this share of the wall time."""
 
@@ -92,6 +98,18 @@ def hyperparameters(tables: StudyTables) -> str:
     if not moved:
         return f"{text}; every hyperparameter ends where it began."
     return f"{text} and moves {listed(moved)}" + (f"; {listed(same)} ended as they began." if same else ".")
+
+
+def models(tables: StudyTables) -> str:
+    """What the models knew of the last episode, and whether plans were kept."""
+    noun = trial_noun(tables)
+    text = f"Medians over {noun}s, each new episode judged by the model that planned it, before it is learned from."
+    told = [
+        wording.format(number(found.medians[-1]))
+        for name, wording in _MODEL_WORDING.items()
+        if (found := track(tables, name)).medians
+    ]
+    return f"{text} At the end, {listed(told)}." if told else text
 
 
 def comparison(result: Comparison) -> str:
