@@ -1,11 +1,10 @@
 """Do default agents learn? Five tasks, three seeds, small planning budgets, beside the ceiling and published curves.
 
-    python -m benchmarks.learning_curves --out docs/results/learning-curves.csv
-    python -m benchmarks.learning_curves --out docs/results/learning-curves.csv --figure docs/results/learning-curves.svg
+    python -m benchmarks.learning_curves --out docs/results/learning-curves.csv [--figure FILE.svg]
 
 Every agent has the default settings of its task. It plays 5 evaluation episodes at its end. The ceiling is the same
-planner with the true dynamics as its model. CPU seconds are those of the process, compilation left out; tasks and seeds
-that are in the file are skipped, and only drawn.
+planner with the true dynamics as its model. CPU seconds are those of the process, the first of an agent with its
+compilation; tasks and seeds that are in the file are skipped, and only drawn.
 """
 
 import argparse
