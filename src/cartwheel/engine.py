@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.agent import PetsState
-from cartwheel.agents.pets.buffer import Transitions, host_transitions
+from cartwheel.agents.pets.buffer import Transitions, host_transitions, row_shapes
 from cartwheel.agents.pets.diagnostics import Experience, plan_steps
 from cartwheel.agents.pets.fit import fit_bounds
 from cartwheel.agents.pets.hypers import HostArray, PetsHypers, PetsShape, hypers_from_configs
@@ -73,6 +73,8 @@ class _Rollout:
     obs: NDArray[np.float32]  # [L, T, O]
     action: NDArray[np.float32]  # [L, T, A]
     next_obs: NDArray[np.float32]  # [L, T, O]
+    reward: NDArray[np.float32]  # [L, T]
+    terminated: NDArray[np.float32]  # [L, T]
     plans: NDArray[np.float32]  # [L, R, H, A], those of plan_steps
     returns: NDArray[np.float64]  # [L]
     lengths: NDArray[np.int32]  # [L]
@@ -143,6 +145,8 @@ class Engine:
             obs=np.zeros((self.num_lanes, length, obs_size), np.float32),
             action=np.zeros((self.num_lanes, length, action_size), np.float32),
             next_obs=np.zeros((self.num_lanes, length, obs_size), np.float32),
+            reward=np.zeros((self.num_lanes, length), np.float32),
+            terminated=np.zeros((self.num_lanes, length), np.float32),
             plans=np.full(_plans_shape(self.task, self.shape, self.num_lanes), np.nan, np.float32),
             returns=np.zeros(self.num_lanes),
             lengths=np.zeros(self.num_lanes, np.int32),
@@ -189,12 +193,13 @@ class Engine:
         """Step every running lane, in place: ``obs`` moves on, ended lanes leave ``running``."""
         for lane in sorted(running):
             try:
-                next_obs, reward, _ = self._envs[lane].step(action[lane])
+                next_obs, reward, terminated = self._envs[lane].step(action[lane])
             except EnvironmentFailed as error:
                 rollout.failures[lane] = str(error)
                 running.discard(lane)
                 continue
             rollout.obs[lane, t], rollout.action[lane, t], rollout.next_obs[lane, t] = obs[lane], action[lane], next_obs
+            rollout.reward[lane, t], rollout.terminated[lane, t] = reward, terminated
             rollout.returns[lane] += reward
             rollout.lengths[lane] = t + 1
             obs[lane] = next_obs
@@ -228,7 +233,7 @@ class Engine:
         most_rows = int((num_rows + rollout.lengths[learns]).max())
         bounds = fit_bounds(int(hypers.model.num_epochs[learns].max()), most_rows, self.shape)
         _, keys = self._per_lane(jobs, "fit")
-        episode = host_transitions(rollout.obs, rollout.action, rollout.next_obs)
+        episode = host_transitions(**{name: getattr(rollout, name) for name in row_shapes(self.task)})
         lived: list[HostArray] = [rollout.lengths, rollout.plans]
         arguments = self._put((Experience(episode, *lived), learns, hypers))
         self._states, metrics = self._programs.learn(self._states, *arguments, bounds, keys)
@@ -263,8 +268,8 @@ class Engine:
             warnings=dict(self._envs[lane].warnings),
             seconds={"plan": rollout.plan_s * share, "env": rollout.env_s * share, "fit": fit_s * share},
         )
-        rows = (rollout.obs, rollout.action, rollout.next_obs)
-        transitions = host_transitions(*(part[lane, :length].copy() for part in rows))
+        columns = {name: getattr(rollout, name)[lane, :length].copy() for name in row_shapes(self.task)}
+        transitions = host_transitions(**columns)
         return EpisodeResult(
             episode, transitions, failure or ("the model's weights are not finite" if is_diverged else ""), is_diverged
         )
@@ -336,8 +341,8 @@ def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any)
     hypers = abstract(hypers_from_configs([{}] * lanes, shape.planner))
     flags, counts = abstract(np.zeros(lanes, bool)), abstract(np.zeros(lanes, np.int32))
     scalar = np.asarray(0, np.int32)
-    sizes = (task.obs_size, task.action_size, task.obs_size)
-    episode = abstract(host_transitions(*(np.zeros((lanes, length, size), np.float32) for size in sizes)))
+    columns = {name: np.zeros((lanes, length, *size), np.float32) for name, size in row_shapes(task).items()}
+    episode = abstract(host_transitions(**columns))
     experience = Experience(episode, counts, struct(_plans_shape(task, shape, lanes), np.float32))
     obs = abstract(np.zeros((lanes, task.obs_size), np.float32))
     one = jax.tree.map(lambda leaf: struct(leaf.shape[1:], leaf.dtype), states)

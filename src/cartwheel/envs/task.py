@@ -95,7 +95,7 @@ class Task:
     reward: Callable[[Obs, Action, Obs], Scalar] | None = None
     reward_bound: float = math.inf
     state_bound: float = math.inf
-    terminated: Callable[[Obs], Bool[Array, ""]] | None = never
+    terminated: Callable[[Obs], Bool[Array, ""]] | None = None
     planner_reward: Callable[[Obs, Action, Obs], Scalar] | None = None
     encode: Callable[[Obs], Array] = _unchanged
     absolute_targets: tuple[int, ...] = ()

@@ -254,7 +254,7 @@ def episode(value: float, length: int) -> Transitions:
 
 def test_episodes_are_appended_in_order() -> None:
     """Only the first ``length`` rows of an episode stay; the next episode overwrites the rest."""
-    buffer = buffers.init_buffer(12, 1, 1)
+    buffer = buffers.init_buffer(12, POSITION)
     append = jax.jit(buffers.append)
     for value, length in ((1.0, 4), (2.0, 2), (3.0, 0), (4.0, 3)):
         buffer = append(buffer, episode(value, 4), jnp.int32(length))

@@ -32,7 +32,7 @@ def moves(shape: PetsShape, world: World, num_steps: int, num_samples: int = NUM
     num_particles = propagation.particles_per_sample(shape)
     states = jnp.asarray(np.arange(num_particles * num_samples).reshape(num_particles, num_samples, 1), jnp.float32)
     actions = jnp.zeros((num_particles, num_samples, 1), jnp.float32)
-    step = jax.jit(lambda states, t: propagation.imagine(POSITION, shape, world, states, actions, luck.at(t)))
+    step = jax.jit(lambda states, t: propagation.imagine(POSITION, shape, world, states, actions, luck.at(t)).obs)
     found = []
     for t in range(num_steps):
         after = step(states, jnp.int32(t))
@@ -89,7 +89,7 @@ def test_every_particle_is_moved_from_where_it_is(name: Any) -> None:
     luck = propagation.draw_luck(shape, 1, jax.random.key(5)).at(jnp.int32(0))
     positions = jnp.arange(1.0, propagation.particles_per_sample(shape) * 7 + 1, dtype=jnp.float32).reshape(-1, 7, 1)
     world = linear_world(shape, [[1.0], [0.0]])
-    imagine = jax.jit(lambda states: propagation.imagine(POSITION, shape, world, states, 0.0 * states, luck))
+    imagine = jax.jit(lambda states: propagation.imagine(POSITION, shape, world, states, 0.0 * states, luck).obs)
     found = imagine(positions)
     np.testing.assert_allclose(found, 2.0 * positions, rtol=1e-5)
 

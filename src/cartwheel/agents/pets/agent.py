@@ -16,6 +16,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from cartwheel.agents.pets import buffer as buffers
 from cartwheel.agents.pets import fit as fitting
+from cartwheel.agents.pets import heads
 from cartwheel.agents.pets import planner as planners
 from cartwheel.agents.pets.buffer import Buffer
 from cartwheel.agents.pets.diagnostics import Experience, judge_fit, judge_unseen, planning_world
@@ -44,15 +45,13 @@ class PetsState(eqx.Module):
 def init(task: Task, shape: PetsShape, key: PRNGKeyArray) -> PetsState:
     """An agent that has seen nothing."""
     num_encoded = jax.eval_shape(task.encode, jnp.zeros(task.obs_size, jnp.float32)).shape[0]
-    one_obs = jnp.zeros(task.obs_size, jnp.float32)
-    num_targets = jax.eval_shape(task.target, one_obs, one_obs).shape[0]
     num_inputs = num_encoded + task.action_size
-    ensemble = init_ensemble(key, num_inputs, num_targets, shape)
+    ensemble = init_ensemble(key, num_inputs, heads.num_targets(task), shape, has_logit=task.learns_termination)
     return PetsState(
         ensemble,
         init_optimizer(shape.optimizer, ensemble),
-        init_normaliser(num_inputs),
-        buffers.init_buffer(shape.capacity, task.obs_size, task.action_size),
+        init_normaliser(num_inputs, task.learns_reward),
+        buffers.init_buffer(shape.capacity, task),
     )
 
 

@@ -3,6 +3,7 @@
 Names are ``part/path``, e.g. ``weights/.weights[0]``. The replay buffer travels apart, one shard per episode.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,11 +58,7 @@ def part_from_arrays(template: PetsState, part: str, arrays: Arrays) -> Any:
 
 def shard_to_arrays(episode: Transitions) -> dict[str, NDArray[Any]]:
     """The transitions of one episode."""
-    return {
-        "obs": np.asarray(episode.obs),
-        "action": np.asarray(episode.action),
-        "next_obs": np.asarray(episode.next_obs),
-    }
+    return {name: np.asarray(column) for name, column in _columns(episode).items()}
 
 
 def buffer_from_shards(template: PetsState, shards: list[Arrays]) -> Buffer:
@@ -70,17 +67,24 @@ def buffer_from_shards(template: PetsState, shards: list[Arrays]) -> Buffer:
     Raises ValueError if they do not fit the agent's sizes or capacity.
     """
     rows = template.replay.rows
-    full = {name: np.zeros(getattr(rows, name).shape, np.float32) for name in ("obs", "action", "next_obs")}
+    full = {name: np.zeros(column.shape, np.float32) for name, column in _columns(rows).items()}
     count = 0
     for shard in shards:
         length = len(shard["obs"])
         for name, array in full.items():
-            part = shard[name]
-            if part.shape != (length, array.shape[1]) or part.dtype != np.float32:
-                raise ValueError(f"a replay shard does not fit the agent: {name} is {part.dtype}{list(part.shape)}")
+            part = shard.get(name)
+            if part is None or part.shape != (length, *array.shape[1:]) or part.dtype != np.float32:
+                found = "is missing" if part is None else f"is {part.dtype}{list(part.shape)}"
+                raise ValueError(f"a replay shard does not fit the agent: {name} {found}")
             if count + length > len(array):
                 raise ValueError(f"the replay needs more than the buffer's {len(array)} rows")
             array[count : count + length] = part
         count += length
     num_rows: HostArray = np.asarray(count, np.int32)
     return Buffer(host_transitions(**full), num_rows)
+
+
+def _columns(rows: Transitions) -> dict[str, Any]:
+    """The columns that are kept."""
+    columns = {field.name: getattr(rows, field.name) for field in dataclasses.fields(rows)}
+    return {name: column for name, column in columns.items() if column is not None}

@@ -6,17 +6,22 @@ C capacity   T episode length   O observation   A action
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float, Int
 
+from cartwheel.envs.tasks import Task
+
 
 class Transitions(eqx.Module):
-    """Rows of (obs, action, next_obs)."""
+    """Rows of (obs, action, next_obs); where they are learned, what was paid and whether it terminated (1 or 0)."""
 
     obs: Float[Array, "T O"]
     action: Float[Array, "T A"]
     next_obs: Float[Array, "T O"]
+    reward: Float[Array, " T"] | None = None
+    terminated: Float[Array, " T"] | None = None
 
 
 class Buffer(eqx.Module):
@@ -26,16 +31,29 @@ class Buffer(eqx.Module):
     num_rows: Int[Array, ""]
 
 
-def host_transitions(obs: Any, action: Any, next_obs: Any) -> Transitions:
+def host_transitions(obs: Any, action: Any, next_obs: Any, reward: Any = None, terminated: Any = None) -> Transitions:
     """Rows as NumPy arrays, on their way to or from a device."""
-    return Transitions(obs, action, next_obs)
+    return Transitions(obs, action, next_obs, reward, terminated)
 
 
-def init_buffer(capacity: int, obs_size: int, action_size: int) -> Buffer:
+def row_shapes(task: Task) -> dict[str, tuple[int, ...]]:
+    """The shape of one row of each column that is kept for a task."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "obs": (task.obs_size,),
+        "action": (task.action_size,),
+        "next_obs": (task.obs_size,),
+    }
+    if task.learns_reward:
+        shapes["reward"] = ()
+    if task.learns_termination:
+        shapes["terminated"] = ()
+    return shapes
+
+
+def init_buffer(capacity: int, task: Task) -> Buffer:
     """An empty buffer."""
-    obs = jnp.zeros((capacity, obs_size), jnp.float32)
-    action = jnp.zeros((capacity, action_size), jnp.float32)
-    return Buffer(Transitions(obs, action, obs), jnp.zeros((), jnp.int32))
+    columns = {name: jnp.zeros((capacity, *shape), jnp.float32) for name, shape in row_shapes(task).items()}
+    return Buffer(Transitions(**columns), jnp.zeros((), jnp.int32))
 
 
 def append(buffer: Buffer, episode: Transitions, length: Int[Array, ""]) -> Buffer:
@@ -44,14 +62,8 @@ def append(buffer: Buffer, episode: Transitions, length: Int[Array, ""]) -> Buff
     The caller makes sure that ``num_rows + T`` fits the capacity: whole episodes are written, and the next one
     overwrites what lies behind ``length``.
     """
-    rows = Transitions(
-        *(
-            lax.dynamic_update_slice_in_dim(old, new, buffer.num_rows, axis=0)
-            for old, new in (
-                (buffer.rows.obs, episode.obs),
-                (buffer.rows.action, episode.action),
-                (buffer.rows.next_obs, episode.next_obs),
-            )
-        )
-    )
-    return Buffer(rows, buffer.num_rows + length)
+
+    def put(old: Array, new: Array) -> Array:
+        return lax.dynamic_update_slice_in_dim(old, new, buffer.num_rows, axis=0)
+
+    return Buffer(jax.tree.map(put, buffer.rows, episode), buffer.num_rows + length)

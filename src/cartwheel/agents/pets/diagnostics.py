@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
+from cartwheel.agents.pets import heads
 from cartwheel.agents.pets.buffer import Buffer, Transitions
 from cartwheel.agents.pets.fit import Fitted
 from cartwheel.agents.pets.holdout import count_below, training_rows
@@ -22,13 +23,14 @@ from cartwheel.agents.pets.hypers import PetsShape
 from cartwheel.agents.pets.model import (
     MIN_STD,
     Ensemble,
-    Gaussian,
     Normaliser,
+    Prediction,
+    cross_entropy,
     moments,
     negative_log_likelihood,
     networks,
     normalise,
-    predict,
+    predict_all,
 )
 from cartwheel.agents.pets.propagation import World, draw_luck, plan_returns
 from cartwheel.envs.tasks import Task
@@ -76,7 +78,7 @@ def judge_unseen(
     """
     is_real = jnp.arange(experience.rows.obs.shape[0]) < experience.length
     is_stored = jnp.arange(shape.capacity) < replay.num_rows
-    targets = jax.vmap(task.target)(replay.rows.obs, replay.rows.next_obs)
+    targets = heads.targets(task, world.normaliser, replay.rows)[:, : world.ensemble.num_targets]
     _, obs_std = moments(replay.rows.obs, is_stored)
     _, target_std = moments(targets, is_stored)
     return {
@@ -98,10 +100,13 @@ def judge_fit(task: Task, shape: PetsShape, fitted: Fitted, replay: Buffer, num_
     found = {"model_loss": fitted.loss}
     if shape.is_probabilistic:
         world = planning_world(shape, fitted.ensemble, fitted.normaliser)
-        found["train_nll"] = jnp.mean(negative_log_likelihood(*one_step_predictions(task, world, rows)))
+        prediction, targets = one_step_predictions(task, world, rows)
+        found["train_nll"] = jnp.mean(negative_log_likelihood(prediction.gaussian, targets))
     if shape.holdout_ratio > 0.0:
         found["epochs_run"] = fitted.num_epochs.astype(jnp.float32)
-    if shape.holdout_ratio > 0.0 and shape.is_probabilistic:
+    if shape.holdout_ratio > 0.0 and fitted.ensemble.has_logit:
+        found["holdout_loss"] = fitted.holdout_loss
+    elif shape.holdout_ratio > 0.0 and shape.is_probabilistic:
         loss_per_dimension = fitted.holdout_loss + jnp.log(2 * jnp.pi).astype(jnp.float32)
         found["holdout_nll"] = 0.5 * fitted.ensemble.num_targets * loss_per_dimension
     elif shape.holdout_ratio > 0.0:
@@ -109,12 +114,13 @@ def judge_fit(task: Task, shape: PetsShape, fitted: Fitted, replay: Buffer, num_
     return found
 
 
-def one_step_predictions(task: Task, world: World, rows: Transitions) -> tuple[Gaussian, Float[Array, "1 T D"]]:
-    """Every network's Gaussian [E, T, D] for every row, and what happened."""
+def one_step_predictions(task: Task, world: World, rows: Transitions) -> tuple[Prediction, Float[Array, "1 T D"]]:
+    """What every network says [E, T, ...] of every row, and what happened. Without rewards, D is less by theirs."""
     inputs = jnp.concatenate([jax.vmap(task.encode)(rows.obs), rows.action], axis=-1)
     inputs = normalise(world.normaliser, inputs)
     everyone = jnp.broadcast_to(inputs[None], (world.ensemble.weights[0].shape[0], *inputs.shape))
-    return predict(world.ensemble, everyone), jax.vmap(task.target)(rows.obs, rows.next_obs)[None]
+    targets = heads.targets(task, world.normaliser, rows)[None, :, : world.ensemble.num_targets]
+    return predict_all(world.ensemble, everyone), targets
 
 
 def one_step(
@@ -124,7 +130,7 @@ def one_step(
 
     Dimensions whose target never changes are left out of the last two.
     """
-    prediction, targets = one_step_predictions(task, world, rows)
+    (prediction, logit), targets = one_step_predictions(task, world, rows)
     moves = target_std > MIN_STD
     found: dict[str, Array] = {}
     if world.ensemble.is_probabilistic:
@@ -135,6 +141,9 @@ def one_step(
         for percent in COVERAGES:
             is_within = distance <= NormalDist().inv_cdf(0.5 + percent / 200)
             found[f"coverage_{percent}"] = _mean(is_within.astype(jnp.float32), counted)
+    if logit is not None and rows.terminated is not None:
+        surprise = jnp.mean(cross_entropy(logit, jnp.broadcast_to(rows.terminated[None], logit.shape)), axis=0)
+        found["unseen_termination"] = _mean(surprise, is_real)
     if prediction.mean.shape[0] > 1:
         relative = jnp.var(prediction.mean, axis=0) / jnp.square(jnp.where(moves, target_std, 1.0))[None]
         found["disagreement"] = jnp.sqrt(_mean(relative, is_real[:, None] & moves[None]))
@@ -157,7 +166,8 @@ def open_loop(task: Task, world: World, experience: Experience, obs_std: Float[A
         at = jnp.minimum(now, num_rows - 1)
         imagined = Transitions(states, rows.action[at], states)
         prediction, _ = one_step_predictions(task, world, imagined)
-        states = jax.vmap(task.next_obs)(states, jnp.mean(prediction.mean, axis=0))
+        mean = jnp.mean(prediction.gaussian.mean, axis=0)
+        states = jax.vmap(task.next_obs)(states, mean[:, :-1] if task.learns_reward else mean)
         square = jnp.square((states - rows.next_obs[at]) / scale)
         return states, jnp.sqrt(_mean(square, (now < length)[:, None] & moves[None]))
 
@@ -184,11 +194,11 @@ def plan_errors(
         bound = jnp.asarray(shape.max_horizon, jnp.int32)
         return plan_returns(task, shape, world, obs, plan[None], horizon, bound, luck)[0]
 
-    reward = jax.vmap(task.imagined_reward)(rows.obs, rows.action, rows.next_obs)
+    reward = heads.rewards(task, rows)
     t = jnp.arange(rows.obs.shape[0])[None]
     is_lived = (t >= begin[:, None]) & (t < (begin + horizon)[:, None]) & (t < length)  # [R, T]
     realised = jnp.sum(jnp.where(is_lived, reward[None], 0.0), axis=1)
-    ends = task.has_termination & task.terminated(rows.next_obs[length - 1])
+    ends = task.has_termination & heads.is_end(task, rows, length - 1)
     counts = ((begin + horizon <= length) | (ends & (begin < length))) & jnp.isfinite(experience.plans[:, 0, 0])
     promise = jax.vmap(promised)(rows.obs[begin], experience.plans)
     return {"plan_return": _mean(realised, counts), "plan_return_error": _mean(promise - realised, counts)}

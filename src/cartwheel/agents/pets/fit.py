@@ -20,6 +20,8 @@ from jax import Array, lax, random
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from cartwheel.agents.pets.buffer import Buffer
+from cartwheel.agents.pets.heads import targets as model_targets
+from cartwheel.agents.pets.heads import with_reward_units
 from cartwheel.agents.pets.holdout import count_below, is_held_out, judging_rows, training_rows
 from cartwheel.agents.pets.hypers import HostArray, ModelHypers, PetsShape
 from cartwheel.agents.pets.model import (
@@ -139,8 +141,9 @@ def _prepare(task: Task, shape: PetsShape, buffer: Buffer) -> tuple[_Data, Norma
     rows, numbers = buffer.rows, jnp.arange(shape.capacity)
     inputs = jnp.concatenate([jax.vmap(task.encode)(rows.obs), rows.action], axis=-1)
     is_training = ~jnp.asarray(is_held_out(shape.capacity, shape.holdout_ratio))
-    normaliser = fit_normaliser(inputs, (numbers < buffer.num_rows) & is_training)
-    targets = jax.vmap(task.target)(rows.obs, rows.next_obs)
+    present = (numbers < buffer.num_rows) & is_training
+    normaliser = with_reward_units(fit_normaliser(inputs, present), rows, present)
+    targets = model_targets(task, normaliser, rows)
     counts = (count_below(which(shape), buffer.num_rows) for which in (training_rows, judging_rows))
     return _Data(normalise(normaliser, inputs), targets, *counts), normaliser
 

@@ -22,6 +22,8 @@ MIN_STD = 1e-12
 """A constant input dimension (a goal, say) has no spread: it is shifted, not scaled (released code of PETS)."""
 LOGVAR_BOUND_WEIGHT = 0.01
 INITIAL_MAX_LOGVAR, INITIAL_MIN_LOGVAR = 0.5, -10.0
+INITIAL_LOGIT = -4.6
+"""Log-odds of 1 in 100: what is rare should begin as rare (Lin et al. 2017, on focal loss)."""
 ACTIVATIONS: Mapping[Activation, Callable[[Array], Array]] = {
     "swish": jax.nn.swish,
     "relu": jax.nn.relu,
@@ -33,7 +35,8 @@ ACTIVATIONS: Mapping[Activation, Callable[[Array], Array]] = {
 class Ensemble(eqx.Module):
     """Weights of E networks, and the bounds of the log-variance that they share.
 
-    A deterministic network has D outputs instead of 2 D, and the bounds are without effect.
+    A deterministic network has D outputs instead of 2 D, and the bounds are without effect. One more output is the
+    log-odds that a step ends the episode, where ``has_logit``.
     """
 
     weights: tuple[Float[Array, "E _ _"], ...]
@@ -43,6 +46,7 @@ class Ensemble(eqx.Module):
     activation: Activation = eqx.field(static=True, default="swish")
     is_probabilistic: bool = eqx.field(static=True, default=True)
     has_learned_bounds: bool = eqx.field(static=True, default=True)
+    has_logit: bool = eqx.field(static=True, default=False)
 
     @property
     def num_targets(self) -> int:
@@ -51,10 +55,12 @@ class Ensemble(eqx.Module):
 
 
 class Normaliser(eqx.Module):
-    """Mean and standard deviation of the model's inputs."""
+    """Mean and standard deviation of the model's inputs, and of rewards where these are learned."""
 
     mean: Float[Array, " I"]
     std: Float[Array, " I"]
+    reward_mean: Float[Array, ""] | None = None
+    reward_std: Float[Array, ""] | None = None
 
 
 class Gaussian(NamedTuple):
@@ -64,15 +70,29 @@ class Gaussian(NamedTuple):
     logvar: Array
 
 
-def init_ensemble(key: PRNGKeyArray, num_inputs: int, num_targets: int, shape: PetsShape) -> Ensemble:
-    """Truncated-normal weights of std 1 / (2 sqrt(fan in)) cut at two sigma, zero biases."""
-    num_outputs = 2 * num_targets if shape.is_probabilistic else num_targets
+class Prediction(NamedTuple):
+    """All that a network says of a step; ``logit``, without the last axis, is None where termination is not learned."""
+
+    gaussian: Gaussian
+    logit: Array | None
+
+
+def init_ensemble(
+    key: PRNGKeyArray, num_inputs: int, num_targets: int, shape: PetsShape, has_logit: bool = False
+) -> Ensemble:
+    """Truncated-normal weights of std 1 / (2 sqrt(fan in)) cut at two sigma, zero biases.
+
+    That of the logit is ``INITIAL_LOGIT``: before there is data, nothing ends an episode.
+    """
+    num_outputs = (2 * num_targets if shape.is_probabilistic else num_targets) + has_logit
     sizes = (num_inputs, *(shape.width,) * shape.num_layers, num_outputs)
     weights, biases = [], []
     for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         draw = random.truncated_normal(random.fold_in(key, layer), -2.0, 2.0, (shape.num_networks, fan_in, fan_out))
         weights.append(draw.astype(jnp.float32) / (2.0 * fan_in**0.5))
         biases.append(jnp.zeros((shape.num_networks, 1, fan_out), jnp.float32))
+    if has_logit:
+        biases[-1] = biases[-1].at[..., -1].set(INITIAL_LOGIT)
     return Ensemble(
         tuple(weights),
         tuple(biases),
@@ -81,6 +101,7 @@ def init_ensemble(key: PRNGKeyArray, num_inputs: int, num_targets: int, shape: P
         shape.activation,
         shape.is_probabilistic,
         shape.is_probabilistic and shape.logvar_bounds == "learned",
+        has_logit,
     )
 
 
@@ -90,9 +111,11 @@ def networks(ensemble: Ensemble, which: slice | Int[Array, " E"]) -> Ensemble:
     return some
 
 
-def init_normaliser(num_inputs: int) -> Normaliser:
-    """Leaves inputs as they are."""
-    return Normaliser(jnp.zeros((num_inputs,), jnp.float32), jnp.ones((num_inputs,), jnp.float32))
+def init_normaliser(num_inputs: int, learns_reward: bool = False) -> Normaliser:
+    """Leaves inputs, and rewards, as they are."""
+    inputs = (jnp.zeros((num_inputs,), jnp.float32), jnp.ones((num_inputs,), jnp.float32))
+    rewards = (jnp.zeros((), jnp.float32), jnp.ones((), jnp.float32)) if learns_reward else (None, None)
+    return Normaliser(*inputs, *rewards)
 
 
 def fit_normaliser(inputs: Float[Array, "N I"], present: Bool[Array, " N"]) -> Normaliser:
@@ -122,14 +145,20 @@ def normalise(normaliser: Normaliser, inputs: Float[Array, "*B I"]) -> Float[Arr
 
 def predict(ensemble: Ensemble, inputs: Float[Array, "E B I"]) -> Gaussian:
     """Every network's Gaussian [E, B, D] for its own rows of normalised inputs."""
+    return predict_all(ensemble, inputs).gaussian
+
+
+def predict_all(ensemble: Ensemble, inputs: Float[Array, "E B I"]) -> Prediction:
+    """The same, with the log-odds of termination [E, B]."""
     hidden, activate = inputs, ACTIVATIONS[ensemble.activation]
     for weight, bias in zip(ensemble.weights[:-1], ensemble.biases[:-1], strict=True):
         hidden = activate(jnp.einsum("ebi,eio->ebo", hidden, weight) + bias)
     output = jnp.einsum("ebi,eio->ebo", hidden, ensemble.weights[-1]) + ensemble.biases[-1]
+    output, logit = (output[..., :-1], output[..., -1]) if ensemble.has_logit else (output, None)
     if not ensemble.is_probabilistic:
-        return Gaussian(output, jnp.full_like(output, -jnp.inf))
+        return Prediction(Gaussian(output, jnp.full_like(output, -jnp.inf)), logit)
     mean, raw = jnp.split(output, 2, axis=-1)
-    return Gaussian(mean, bound_logvar(raw, ensemble.max_logvar, ensemble.min_logvar))
+    return Prediction(Gaussian(mean, bound_logvar(raw, ensemble.max_logvar, ensemble.min_logvar)), logit)
 
 
 def bound_logvar(raw: Float[Array, "E B D"], high: Float[Array, " D"], low: Float[Array, " D"]) -> Array:
@@ -168,11 +197,20 @@ def row_losses(
     ensemble: Ensemble, inputs: Float[Array, "E B I"], targets: Float[Array, "E B D"]
 ) -> Float[Array, "E B"]:
     """The data part of the loss of every row: the mean over dimensions of (mu - y)^2 exp(-logvar) + logvar (no 1/2,
-    no log 2 pi, as in the released code of PETS), or of (mu - y)^2 if the networks are deterministic.
+    no log 2 pi, as in the released code of PETS), or of (mu - y)^2 if the networks are deterministic. Where
+    termination is learned it is the last target, 0 or 1, and its cross-entropy counts as one more dimension.
     """
-    mean, logvar = predict(ensemble, inputs)
-    error = jnp.square(mean - targets)
-    return jnp.mean(error * jnp.exp(-logvar) + logvar if ensemble.is_probabilistic else error, axis=-1)
+    (mean, logvar), logit = predict_all(ensemble, inputs)
+    error = jnp.square(mean - targets[..., : ensemble.num_targets])
+    losses = error * jnp.exp(-logvar) + logvar if ensemble.is_probabilistic else error
+    if logit is not None:
+        losses = jnp.concatenate([losses, cross_entropy(logit, targets[..., -1])[..., None]], axis=-1)
+    return jnp.mean(losses, axis=-1)
+
+
+def cross_entropy(logit: Float[Array, "*B"], is_true: Float[Array, "*B"]) -> Float[Array, "*B"]:
+    """-log of the probability that the log-odds give to what happened (1 or 0), in nats."""
+    return jax.nn.softplus(logit) - is_true * logit
 
 
 def negative_log_likelihood(prediction: Gaussian, targets: Array) -> Array:

@@ -121,7 +121,7 @@ def make_setup(
     choices = {name: value for name, value in settings.items() if name in SHAPE_SETTINGS}
     _check_choices(choices)
     capacity = (num_episodes + 1) * task.episode_length
-    num_bytes = 4 * capacity * (2 * task.obs_size + task.action_size)
+    num_bytes = 4 * capacity * (2 * task.obs_size + task.action_size + task.learns_reward + task.learns_termination)
     if num_bytes > MAX_BUFFER_BYTES:
         raise ValueError(
             f"num_episodes x episode_length: {capacity} transitions need a buffer of {num_bytes / 2**30:.0f} GiB, "
@@ -142,8 +142,6 @@ def make_setup(
 
 def _check_formulas(task: Task) -> None:
     """Trace a task's formulas once, so that a mistake in one is named before anything runs."""
-    if task.learns_reward or task.learns_termination:
-        raise ValueError(f"task {task.id!r}: needs a reward and a termination")
     obs = jax.ShapeDtypeStruct((task.obs_size,), jnp.float32)
     action = jax.ShapeDtypeStruct((task.action_size,), jnp.float32)
     target = _traced(task, "target", task.target, obs, obs)
