@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cartwheel.agent import Agent
+    from cartwheel.envs.lookup import task_for
+    from cartwheel.envs.task import Task
     from cartwheel.results import Study
     from cartwheel.spec import StudySpec
     from cartwheel.tuning import Running, rerun, train, tune
 
-__all__ = ["Agent", "Running", "Study", "StudySpec", "rerun", "train", "tune"]
+__all__ = ["Agent", "Running", "Study", "StudySpec", "Task", "rerun", "task_for", "train", "tune"]
 
 _HOMES = {
     "Agent": "cartwheel.agent",
     "Running": "cartwheel.tuning",
     "Study": "cartwheel.results",
     "StudySpec": "cartwheel.spec",
+    "Task": "cartwheel.envs.task",
     "rerun": "cartwheel.tuning",
+    "task_for": "cartwheel.envs.lookup",
     "train": "cartwheel.tuning",
     "tune": "cartwheel.tuning",
 }

@@ -25,8 +25,8 @@ from cartwheel.agents.pets.plan_search import PlanState
 from cartwheel.agents.pets.planner import plan_bounds
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engine import random_key
+from cartwheel.envs.lookup import find_task
 from cartwheel.envs.pool import WatchedEnv, make_env
-from cartwheel.envs.tasks import get_task
 from cartwheel.errors import ConfigError, StorageError
 from cartwheel.records import Config, Episode
 from cartwheel.seeds import seed_integer
@@ -67,7 +67,11 @@ class Agent:
         description = _read_description(folder / DESCRIPTION)
         arrays, _ = read_file(folder / ARRAYS)
         try:
-            task = get_task(str(description["env_id"]), description["episode_length"])
+            task = find_task(str(description["env_id"]), description["episode_length"])
+        except (KeyError, TypeError, ValueError) as error:
+            step = "register the agent's task first: give --task-file, or call register_task"
+            raise StorageError(f"the agent's task is not known: {error}", str(folder), step) from error
+        try:
             shape, config = PetsShape(**description["shape"]), dict(description["config"])
             check_config(config, shape.planner)
             return Agent(AgentSetup(task, shape, config), {}, arrays)

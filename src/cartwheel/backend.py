@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from cartwheel.errors import ConfigError, did_you_mean
+from cartwheel.errors import ConfigError
 from cartwheel.records import Config
 from cartwheel.spec import StudySpec
 from cartwheel.store.checkpoints import CheckpointStore
@@ -49,8 +49,11 @@ class InlineBackend:
         from cartwheel.executors.inline import InlineExecutor, prepare_jax, user_compile_cache
 
         prepare_jax(user_compile_cache() if self.has_compile_cache else None)
+        setup = agent_setup(spec, reachable)
+        if setup.task.learned:
+            say(f"{setup.task.learned} of {spec.env_id} will be learned from data: there is no formula")
         return InlineExecutor(
-            agent_setup(spec, reachable),
+            setup,
             checkpoints,
             spec.engine.lanes,
             on_message=say,
@@ -61,11 +64,15 @@ class InlineBackend:
 def agent_setup(spec: StudySpec, reachable: Sequence[Config]) -> "AgentSetup":
     """The agent of a study. Raises ConfigError on an unknown environment or setting."""
     from cartwheel.agents.pets.setup import make_setup
-    from cartwheel.envs.tasks import get_task, task_ids
+    from cartwheel.envs.lookup import find_task
+    from cartwheel.task_files import require_loaded
 
-    if spec.env_id not in task_ids():
-        raise ConfigError(f"no environment {spec.env_id!r}", "env_id", did_you_mean(spec.env_id, task_ids()))
-    task = get_task(spec.env_id, spec.episode_length)
+    if spec.task_file is not None:
+        require_loaded(spec.task_file.path, spec.task_file.sha256)
+    try:
+        task = find_task(spec.env_id, spec.episode_length)
+    except ValueError as error:
+        raise ConfigError(str(error), "env_id") from error
     try:
         return make_setup(task, spec.agent, reachable, spec.num_episodes)
     except ValueError as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, overload
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
+from cartwheel.cli_options import OwnCode
 from cartwheel.errors import CartwheelError, ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ class Manner:
 AS_USUAL = Manner()
 
 
+NO_CODE = OwnCode()
+
+
 @app.command
 def tune(
     study: Path | None = None,
@@ -86,6 +90,7 @@ def tune(
     run_dir: Path | None = None,
     max_hours: Hours | None = None,
     settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
+    own_code: OwnCode = NO_CODE,
     manner: Manner = AS_USUAL,
 ) -> int:
     """Tune a population or a set of agents: start a study, or resume or extend it where it exists.
@@ -121,7 +126,7 @@ def tune(
         "episode_length": episode_length,
         "seed": seed,
     }
-    spec = commands.read_spec(study, options, _overrides(settings))
+    spec = commands.read_spec(study, options, _overrides(settings), own_code.run())
     return commands.do_tune(spec, run_dir, study, max_hours, manner.output())
 
 
@@ -133,6 +138,7 @@ def demo(
     run_dir: Path = Path("runs/demo"),
     seeds: Count = 8,
     settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
+    own_code: OwnCode = NO_CODE,
     manner: Manner = AS_USUAL,
 ) -> int:
     """Tune, then train anew on fresh seeds under the default config, Random Search's best and the found schedule.
@@ -148,7 +154,7 @@ def demo(
     """
     from cartwheel import commands
 
-    spec = commands.read_spec(study, {}, _overrides(settings))
+    spec = commands.read_spec(study, {}, _overrides(settings), own_code.run())
     return commands.do_demo(spec, run_dir, seeds, manner.output())
 
 
@@ -165,6 +171,7 @@ def train(
     seed: int | None = None,
     run_dir: Path | None = None,
     settings: Overrides = [],  # noqa: B006 - as above
+    own_code: OwnCode = NO_CODE,
     manner: Manner = AS_USUAL,
 ) -> int:
     """Train one agent, with its default hyperparameters or given ones.
@@ -189,7 +196,7 @@ def train(
     from cartwheel import commands
 
     options = {"env_id": env_id, "num_episodes": episodes, "seed": seed}
-    spec = commands.read_spec(study, options, {"engine.lanes": "1", **_overrides(settings)})
+    spec = commands.read_spec(study, options, {"engine.lanes": "1", **_overrides(settings)}, own_code.run())
     return commands.do_train(spec, config, _schedule_file(schedule, rename), run_dir, manner.output())
 
 
@@ -203,6 +210,7 @@ def evaluate(
     episodes: Count = 10,
     seed: int = 0,
     settings: Overrides = [],  # noqa: B006 - as above
+    own_code: OwnCode = NO_CODE,
     manner: Manner = AS_USUAL,
 ) -> int:
     """Play episodes: with the best agent of a run folder, an exported agent, or the true dynamics.
@@ -222,10 +230,11 @@ def evaluate(
     """
     from cartwheel import commands
 
-    output = manner.output()
+    output, own = manner.output(), own_code.run()
     if model == "simulator" and path is None:
         options = {"env_id": env_id, "num_episodes": 1, "seed": seed}
-        return commands.do_evaluate_simulator(commands.read_spec(None, options, _overrides(settings)), episodes, output)
+        spec = commands.read_spec(None, options, _overrides(settings), own)
+        return commands.do_evaluate_simulator(spec, episodes, output)
     if model == "simulator" or path is None or env_id is not None or settings:
         raise UsageError(
             "give either a folder, or --env-id with --model simulator", "command line", "see cartwheel evaluate --help"
@@ -234,7 +243,9 @@ def evaluate(
 
 
 @app.command
-def export(run_dir: Path, /, *, out: Path, quiet: Quiet = False, as_json: Json = False) -> int:
+def export(
+    run_dir: Path, /, *, out: Path, own_code: OwnCode = NO_CODE, quiet: Quiet = False, as_json: Json = False
+) -> int:
     """Write the best agent into a folder that cartwheel.Agent.load reads.
 
     Parameters
@@ -246,6 +257,7 @@ def export(run_dir: Path, /, *, out: Path, quiet: Quiet = False, as_json: Json =
     """
     from cartwheel import commands
 
+    own_code.run()
     return commands.do_export(run_dir, out, commands.Output(quiet, as_json))
 
 
@@ -264,7 +276,7 @@ def status(run_dir: Path, /, *, as_json: Json = False) -> int:
 
 
 @app.command
-def report(run_dir: Path, /, *, quiet: Quiet = False, as_json: Json = False) -> int:
+def report(run_dir: Path, /, *, own_code: OwnCode = NO_CODE, quiet: Quiet = False, as_json: Json = False) -> int:
     """Write report.html and its figures into the run folder.
 
     Parameters
@@ -274,6 +286,7 @@ def report(run_dir: Path, /, *, quiet: Quiet = False, as_json: Json = False) -> 
     """
     from cartwheel import commands
 
+    own_code.run()
     return commands.do_report(run_dir, commands.Output(quiet, as_json))
 
 
@@ -359,6 +372,7 @@ def rerun(
     rename: Names = [],  # noqa: B006 - as above
     name: str = "found",
     seeds: Count = 5,
+    own_code: OwnCode = NO_CODE,
     manner: Manner = AS_USUAL,
 ) -> int:
     """Train anew on fresh test seeds under the found schedule, and evaluate.
@@ -376,6 +390,7 @@ def rerun(
     """
     from cartwheel import commands
 
+    own_code.run()
     return commands.do_rerun(run_dir, _schedule_file(schedule, rename), name, seeds, manner.output())
 
 

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from cartwheel.analysis.load import load_tables
 from cartwheel.analysis.tables import counts, trial_noun
@@ -30,6 +30,9 @@ from cartwheel.store.owner import is_owned, read_owner
 from cartwheel.store.run_folder import DATABASE, LOCK, write_text
 from cartwheel.toml_text import toml_value
 from cartwheel.tuning import Running, default_run_dir, rerun, train, tune
+
+if TYPE_CHECKING:
+    from cartwheel.task_files import TaskFile
 
 MAX_CONFIG_BYTES = 2**20
 NUM_CEILING_EPISODES = 3
@@ -64,8 +67,38 @@ class Output:
             _print(text, stream=sys.stderr)
 
 
-def read_spec(study: Path | None, options: Mapping[str, Any], overrides: Mapping[str, str]) -> StudySpec:
-    """The study of a file, or of options alone. ``options`` are typed and by dotted key; None is not given."""
+def run_own_code(task_file: Path | None, allow_env_import: bool) -> "TaskFile | None":
+    """Run what the command line names of the user's own code; the task that came of it."""
+    if allow_env_import:
+        from cartwheel.envs.making import allow_imports
+
+        allow_imports()
+    if task_file is None:
+        return None
+    from cartwheel.task_files import load_task_file
+
+    return load_task_file(task_file)
+
+
+def read_spec(
+    study: Path | None, options: Mapping[str, Any], overrides: Mapping[str, str], own: "TaskFile | None" = None
+) -> StudySpec:
+    """The study of a file, or of options alone. ``options`` are typed and by dotted key; None is not given.
+
+    ``own`` is a task from a file, which the study then remembers.
+    """
+    if own is None:
+        return _read_spec(study, options, overrides)
+    env_id = options.get("env_id") or (own.task.id if study is None else None)
+    about = {"env_id": env_id, "task_file.path": str(own.path), "task_file.sha256": own.sha256}
+    spec = _read_spec(study, {**options, **about}, overrides)
+    if spec.env_id != own.task.id:
+        cause = f"the study is about {spec.env_id!r}, the task of the file is {own.task.id!r}"
+        raise ConfigError(cause, str(own.path), "make them the same, or leave out one of them")
+    return spec
+
+
+def _read_spec(study: Path | None, options: Mapping[str, Any], overrides: Mapping[str, str]) -> StudySpec:
     given = {key: toml_value(value) for key, value in options.items() if value is not None}
     clash = given.keys() & overrides.keys()
     if clash:
@@ -186,7 +219,12 @@ def do_report(run_dir: Path, output: Output) -> ExitCode:
         tables = load_tables(run_dir)
         spec = parse_spec(tables.settings, {}, str(run_dir))
         comparison = load_comparison(Study(run_dir), spec)
-        page = write_report(run_dir, tables, comparison, network_evaluations_of(spec))
+        try:
+            per_env_step = network_evaluations_of(spec)
+        except ConfigError as error:
+            output.say(f"the report leaves out what planning cost: {error}", left_out=str(error))
+            per_env_step = None
+        page = write_report(run_dir, tables, comparison, per_env_step)
     except OSError as error:
         raise StorageError(f"cannot write the report: {error.strerror}", str(run_dir), "check the folder") from error
     output.say(f"report: {page}", report=page)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 2**20
 EXTENDABLE = frozenset({"num_episodes"})
 """What may grow when a study goes on; everything else must stay as it was."""
-WITHOUT_EFFECT = frozenset({"engine.max_call_s"})
+WITHOUT_EFFECT = frozenset({"engine.max_call_s", "task_file.path"})
 """What changes no result, and so may change when a study goes on."""
 
 Setting: TypeAlias = bool | int | float | str | list[int | float]
@@ -82,6 +82,13 @@ class SpaceSpec(_Table):
         return table
 
 
+class TaskFileSpec(_Table):
+    """The file that the task came from. It is only ever run when the command line names it."""
+
+    path: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
 class EngineSpec(_Table):
     """How agents are computed. Bits depend on the number of lanes, so it belongs to the study.
 
@@ -105,6 +112,7 @@ class StudySpec(_Table):
     num_episodes: int = Field(ge=1, le=1_000_000)
     seed: int = Field(default=0, ge=0, lt=2**63)
     episode_length: int | None = Field(default=None, ge=1, le=1_000_000)
+    task_file: TaskFileSpec | None = None
     tuner: TunerSpec = TunerSpec()
     space: SpaceSpec = SpaceSpec()
     agent: dict[str, Setting] = {}

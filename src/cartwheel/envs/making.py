@@ -2,7 +2,7 @@
 
 What is made has vectors for observations and actions: boxes of other shapes, and dicts and tuples of boxes, are
 flattened. Nothing is imported because an id says so: an id that names a module, such as ``module:Env-v0``, is refused
-until ``allow_import`` has been told of it.
+until ``allow_imports`` was called.
 """
 
 import contextlib
@@ -24,23 +24,23 @@ Env: TypeAlias = gymnasium.Env[Any, Any]
 DM_CONTROL = "dm_control/"
 """The namespace that Shimmy registers DeepMind's control suite under."""
 
-_allowed_imports: set[str] = set()
+_imports = {"are_allowed": False}
 
 
 class CannotMake(ValueError):
     """An environment cannot be made here. The message says why."""
 
 
-def allow_import(env_id: str) -> None:
-    """The user wants this id's module imported: never called because of anything that was read from a file."""
-    _allowed_imports.add(env_id)
+def allow_imports() -> None:
+    """From now on, ids may name modules: the user has said so, never a file that was read."""
+    _imports["are_allowed"] = True
 
 
 def make_vector_env(env_id: str, **kwargs: Any) -> Env:
     """The environment, flattened; ``kwargs`` go to Gymnasium. Raises CannotMake."""
     register(env_id)
-    if ":" in env_id and env_id not in _allowed_imports:
-        raise CannotMake(f"env_id {env_id!r}: an id that names a module is code to run, and was not allowed to")
+    if ":" in env_id and not _imports["are_allowed"]:
+        raise CannotMake(f"env_id {env_id!r}: names a module, which is code to run: allow it by --allow-env-import")
     try:
         env: Env = gymnasium.make(env_id, disable_env_checker=True, **kwargs)
         return _flattened(env)

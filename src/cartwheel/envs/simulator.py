@@ -40,6 +40,8 @@ def _mujoco_rollout(task: Task, env: Any) -> Rollout:
     pool = mujoco.rollout.Rollout(nthread=os.cpu_count() or 1)
     data = [mujoco.MjData(model) for _ in range(os.cpu_count() or 1)]
     state = np.empty(mujoco.mj_stateSize(model, size))
+    if task.observe(env.data.qpos, env.data.qpos, env.data.qvel).shape[-1] != task.obs_size:
+        raise ValueError(f"env_id {task.id!r}: its observation is not known as a function of MuJoCo's state")
     first = 1  # the full physics state begins with the time
 
     def roll_out(obs: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:

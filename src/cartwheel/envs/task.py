@@ -135,6 +135,12 @@ class Task:
         return self.terminated is None
 
     @property
+    def learned(self) -> str:
+        """What is learned beside the dynamics, in words; empty if nothing is."""
+        names = ("reward",) * self.learns_reward + ("termination",) * self.learns_termination
+        return " and ".join(names)
+
+    @property
     def has_termination(self) -> bool:
         """Whether anything but its length can end an episode."""
         return self.terminated is not never

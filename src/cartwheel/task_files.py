@@ -1,0 +1,91 @@
+"""A user's own task from a Python file, run because its user says so on the command line, and for no other reason.
+
+    cartwheel tune --task-file my_task.py
+
+A study remembers the file's SHA-256, so that it is never resumed with other formulas, and its path for people to read:
+nothing that is read from a study or a run folder ever runs a file.
+"""
+
+import hashlib
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from cartwheel.envs.making import describe, is_users_interrupt
+from cartwheel.envs.tasks import Task, register_task
+from cartwheel.errors import ConfigError
+
+MAX_FILE_BYTES = 2**20
+NAME = "task"
+
+_loaded: set[str] = set()
+"""SHA-256 of the files that this process has run."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFile:
+    """A file that was run: the task that it defines is registered."""
+
+    path: Path
+    sha256: str
+    task: Task
+
+
+def load_task_file(path: Path) -> TaskFile:
+    """Run a Python file and register its ``task``. Raises ConfigError, with the line, if it cannot be used."""
+    source = _read(path)
+    digest = hashlib.sha256(source).hexdigest()
+    module = ModuleType(f"cartwheel_task_{digest[:16]}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # dataclasses and pickling look classes up by their module
+    try:
+        exec(compile(source, str(path), "exec"), module.__dict__)
+    except BaseException as error:
+        if is_users_interrupt(error):
+            raise
+        raise ConfigError(f"the task file raised {describe(error)}", _place(path, error), "correct it") from error
+    task = getattr(module, NAME, None)
+    if not isinstance(task, Task):
+        found = "defines no" if task is None else f"has a {type(task).__name__} as"
+        step = "write `task = task_for(...)` or `task = Task(...)`: see docs/adding-a-task.md"
+        raise ConfigError(f"the task file {found} `{NAME}`", str(path), step)
+    if digest not in _loaded:
+        _register(task, path)
+    _loaded.add(digest)
+    return TaskFile(path, digest, task)
+
+
+def require_loaded(path: str, sha256: str) -> None:
+    """Raises ConfigError unless this process has run that very file: a path that was read is never run."""
+    if sha256 not in _loaded:
+        raise ConfigError(
+            f"the task comes from a file with SHA-256 {sha256[:12]}...", path, f"give that file: --task-file {path}"
+        )
+
+
+def _register(task: Task, path: Path) -> None:
+    try:
+        register_task(task)
+    except ValueError as error:
+        raise ConfigError(str(error), str(path), "give the task an id of its own") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            source = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot read the task file: {error.strerror}", str(path), "check the name") from error
+    if len(source) > MAX_FILE_BYTES:
+        raise ConfigError(f"larger than {MAX_FILE_BYTES} bytes", str(path), "is it a task file?")
+    return source
+
+
+def _place(path: Path, error: BaseException) -> str:
+    """The file, and the last of its lines that the error passed."""
+    if isinstance(error, SyntaxError):
+        return f"{path}, line {error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"{path}, line {lines[-1]}" if lines else str(path)
