@@ -368,7 +368,7 @@ def test_training_takes_one_lane_unless_told(run: Cli) -> None:
     """Whatever the study file says."""
     for words, lanes in (([], 1), (["--engine.lanes", "2"], 2)):
         assert run("train", "study.toml", "--run-dir", f"run-{lanes}", *words) == 0
-        assert Study(Path(f"run-{lanes}")).tables.settings["engine"] == {"lanes": lanes}
+        assert Study(Path(f"run-{lanes}")).tables.settings["engine"]["lanes"] == lanes
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,7 @@ def test_an_environment_that_never_ends_is_not_believed_to() -> None:
     _, state = learn(dataclasses.replace(probes.INTEGRATOR.task, id="plain-integrator", terminated=None), 3)
     obs, action = np.meshgrid(np.linspace(-2, 2, 21), np.linspace(-1, 1, 5))
     inputs = jnp.asarray(np.stack([obs.ravel(), action.ravel()], axis=-1), jnp.float32)
+    state = jax.tree.map(jnp.asarray, state)
     inputs = model.normalise(state.normaliser, jnp.broadcast_to(inputs[None], (2, *inputs.shape)))
     logit = model.predict_all(state.weights, inputs).logit
     assert logit is not None
