@@ -51,6 +51,15 @@ def test_an_environment_of_your_own_is_tuned(name: str, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("runs/*/study.db"))) == 1
 
 
+def test_the_task_file_of_the_guide_has_ten_lines_and_works(tmp_path: Path) -> None:
+    """It is a task whose reward is known and whose termination is learned."""
+    source = blocks(ROOT / "docs" / "adding-a-task.md", "python")[0]
+    assert len([line for line in source.splitlines() if line.strip()]) <= 10
+    (tmp_path / "mine.py").write_text(source)
+    look = "from pathlib import Path; from cartwheel.task_files import load_task_file as load; "
+    assert run(["-c", look + "print(load(Path('mine.py')).task.learned)"], tmp_path) == "termination\n"
+
+
 def test_the_tuner_of_the_guide_keeps_the_contract(tmp_path: Path) -> None:
     """Its file and its line of the registry are all it takes."""
     source, line = blocks(ROOT / "docs" / "adding-a-tuner.md", "python")
