@@ -82,7 +82,8 @@ class Task:
     ``reward_bound`` is the largest |reward| that working physics can pay in one step, ``state_bound`` the largest
     entry of a state that it can reach: of MuJoCo's ``qpos`` and ``qvel``, elsewhere of an observation.
     ``observe(before, qpos, qvel)`` is the observation of a MuJoCo state, ``before`` the ``qpos`` of one environment
-    step earlier. ``defaults`` overrides the agent's default config.
+    step earlier. ``defaults`` are agent settings, hyperparameters and choices of shape, that hold where neither the
+    user nor a preset says otherwise.
     """
 
     id: str

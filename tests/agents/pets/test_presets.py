@@ -1,5 +1,6 @@
 """Presets: the values that the published codes have, and what goes before them."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from cartwheel.agents.pets.presets import PRESETS
 from cartwheel.agents.pets.setup import AgentSetup, make_setup
-from cartwheel.envs.tasks import get_task, task_ids
+from cartwheel.envs.tasks import LINE, get_task, task_ids
 
 
 def setup(preset: str, task: str = "pets-halfcheetah", **own: Any) -> AgentSetup:
@@ -75,3 +76,14 @@ def test_what_does_not_go_together_is_named(settings: dict[str, Any], message: s
     """One message with the setting and what to do."""
     with pytest.raises(ValueError, match=message):
         setup(**settings)
+
+
+def test_a_tasks_defaults_hold_unless_a_preset_is_named() -> None:
+    """Choices of shape among them; the user's own settings go before either."""
+    task = dataclasses.replace(LINE, defaults={"width": 32, "num_epochs": 7, "noise_exponent": 0.5})
+    for settings in ({}, {"preset": "default"}):
+        setup = make_setup(task, settings, [], num_episodes=1)
+        assert (setup.shape.width, setup.base["num_epochs"], setup.base["noise_exponent"]) == (32, 7, 0.5)
+    published = make_setup(task, {"preset": "aistats2021", "num_samples": 9}, [], num_episodes=1)
+    assert (published.shape.width, published.base["num_epochs"], published.base["num_samples"]) == (200, 5, 9)
+    assert make_setup(task, {"width": 8, "planner": "cem"}, [], num_episodes=1).shape.width == 8

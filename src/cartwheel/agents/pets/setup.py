@@ -112,12 +112,12 @@ def make_setup(
     """The agent of a study.
 
     ``settings`` mixes fixed hyperparameter values, shape choices and perhaps a preset, as a study file's ``[agent]``
-    does. ``reachable``
-    are configs whose sizes the program must cover: the corners of a space, or the configs of a schedule.
-    ``num_episodes`` model-driven episodes and the random one must fit the buffer. Raises ValueError naming the setting.
+    does. ``reachable`` are configs whose sizes the program must cover: the corners of a space, or the configs of a
+    schedule. ``num_episodes`` model-driven episodes and the random one must fit the buffer. Raises ValueError naming
+    the setting.
     """
     _check_formulas(task)
-    settings = _with_preset(settings, task)
+    settings = _with_defaults(settings, task)
     choices = {name: value for name, value in settings.items() if name in SHAPE_SETTINGS}
     _check_choices(choices)
     capacity = (num_episodes + 1) * task.episode_length
@@ -134,8 +134,7 @@ def make_setup(
     for name in fixed:
         if name not in known:
             raise ValueError(f"agent.{name}: unknown; known: {', '.join(sorted((*known, *SHAPE_SETTINGS, 'preset')))}")
-    defaults = {name: value for name, value in task.defaults.items() if name in _ALL_HYPERS}
-    setup = AgentSetup(task, shape, {**defaults, **fixed})
+    setup = AgentSetup(task, shape, fixed)
     check_config(setup.base, shape.planner)
     return dataclasses.replace(setup, shape=_covering(setup, reachable))
 
@@ -211,10 +210,11 @@ def _check_planner_choices(choices: Mapping[str, Any], planner: PlannerName) -> 
             raise ValueError(f"agent.{name}: not for planner {planner!r}, only for {', '.join(owners)}; leave it out")
 
 
-def _with_preset(settings: Mapping[str, Any], task: Task) -> dict[str, Any]:
-    """``settings`` behind those of the preset they name, of which those are left out that the planner does not have."""
-    merged = with_preset(settings, task.id)
-    planner = merged.get("planner")
+def _with_defaults(settings: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """``settings`` behind those of the preset they name, or else the task's; what another planner needs is left out."""
+    is_own = settings.get("preset", "default") == "default"
+    merged = {**(task.defaults if is_own else {}), **with_preset(settings, task.id)}
+    planner = merged.get("planner", PetsShape.planner)
     if planner not in PLANNER_CHOICES:
         return merged
     return {name: value for name, value in merged.items() if name in settings or not _is_foreign(name, planner)}
