@@ -12,12 +12,15 @@ from pathlib import Path
 from benchmarks.synthetic_curves.arms import ARMS, ORACLES, run_arm
 from benchmarks.synthetic_curves.figure import write_figure
 from benchmarks.synthetic_curves.formula import NOISES
-from benchmarks.synthetic_curves.gates import gates, needed
+from benchmarks.synthetic_curves.gates import gates, needed, write_gates
 from benchmarks.synthetic_curves.study import Result
-from benchmarks.synthetic_curves.summary import shown, summary, write_summary
+from benchmarks.synthetic_curves.summary import guide_table, shown, summary, write_summary
 from benchmarks.synthetic_curves.table import NUM_SEEDS, RAW_COLUMNS, Job, all_jobs, read_table, row, whole_lines
 
 ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs/results"
+GUIDE_SCENARIOS = ("none-low-off", "moderate-low-off", "strong-low-off", "none-low-common", "moderate-high-off")
+"""Of the table in docs/choosing.md."""
 
 
 def main() -> None:
@@ -28,13 +31,14 @@ def main() -> None:
     _run(jobs, options.raw, options.jobs)
     table = read_table(options.raw)
     lines = list(summary(table))
-    print(*map(shown, lines), sep="\n")
-    for noise in NOISES:
-        if all(table.seeds(scenario, arm) for scenario, arm in needed(noise)):
-            print(*gates(table, noise), sep="\n")
+    known = [noise for noise in NOISES if all(table.seeds(scenario, arm) for scenario, arm in needed(noise))]
+    found = [gate for noise in known for gate in gates(table, noise)]
+    print(*map(shown, lines), *found, sep="\n")
     if options.publish:
-        write_summary(lines, ROOT / "docs/results/synthetic-curves.csv")
+        write_summary(lines, RESULTS / "synthetic-curves.csv")
+        write_gates(found, RESULTS / "synthetic-gates.csv")
         write_figure(lines, ROOT / "docs/images/synthetic-curves.svg")
+        print(guide_table(RESULTS / "synthetic-curves.csv", GUIDE_SCENARIOS))
 
 
 def _options() -> argparse.Namespace:
@@ -43,7 +47,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--raw", type=Path, default=ROOT / "runs/synthetic-curves.csv", help="where the rows are kept")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), metavar="ARM")
     parser.add_argument("--seeds", type=int, default=NUM_SEEDS, help="at most so many")
-    parser.add_argument("--publish", action="store_true", help="write docs/results/ and docs/images/ anew")
+    parser.add_argument("--publish", action="store_true", help="write what docs/choosing.md shows")
     return parser.parse_args()
 
 

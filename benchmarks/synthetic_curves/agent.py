@@ -53,7 +53,7 @@ class FormulaAgent:
 
     def _performed(self, segment: Segment, before: int, chances: list[float]) -> list[float]:
         """``before``: time units that are over before the first model-driven episode."""
-        a, b = (0.0, 0.0) if segment.parent is None else self.states[segment.parent]
+        a, b = self._begun(segment)
         ages = np.arange(segment.start + 1, segment.stop + 1)
         suits, losses = suitability(self.world, SPACE.encode(segment.config), ages)
         rates = self.world.knowledge_rates[ages].tolist()
@@ -66,6 +66,12 @@ class FormulaAgent:
             performed.append(100.0 * b)
         self.states[segment.id] = (a, b)
         return performed
+
+    def _begun(self, segment: Segment) -> tuple[float, float]:
+        """What an agent knows when a segment begins; one whose weights were shrunk knows that much less."""
+        a, b = (0.0, 0.0) if segment.parent is None else self.states[segment.parent]
+        shrink = 1.0 if segment.shrink_perturb is None else segment.shrink_perturb.shrink
+        return shrink * a, shrink * b
 
     def _collapses(self, now: int, chance: float) -> bool:
         match self.scenario.collapses:

@@ -1,6 +1,6 @@
 """What is compared: every registered tuner and its presets, at one budget, and two oracles."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -9,6 +9,7 @@ from benchmarks.synthetic_curves.agent import FormulaAgent
 from benchmarks.synthetic_curves.formula import (
     MAX_AGE,
     NUM_LANES,
+    SCENARIOS,
     SPACE,
     Drift,
     Scenario,
@@ -22,17 +23,20 @@ from cartwheel.tuners.registry import make_tuner
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A tuner with settings. ``num_seeds``: fewer for tuners that fit models."""
+    """A tuner with settings. Fewer ``num_seeds`` for tuners that fit models, fewer ``scenarios`` for slow ones."""
 
     tuner: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     num_seeds: int = 100
+    scenarios: Sequence[Scenario] = tuple(SCENARIOS)
 
 
 POPULATION = {"population": NUM_LANES}
 FULL_TRIALS = {"num_trials": NUM_LANES}
 HALVED_TRIALS = {"num_trials": 134, "min_episodes": 3}
 DECAY = {"config": {"learning_rate": 1e-3}, "factor_per_episode": 0.1 ** (1 / MAX_AGE), "interval_episodes": 3}
+CALM = tuple(scenario for scenario in SCENARIOS if scenario.noise == "low" and scenario.collapses == "off")
+"""For PB2, which takes half a minute a study: it fits a model for every copy."""
 
 ARMS = {
     "random-search": Arm("random-search", FULL_TRIALS),
@@ -44,6 +48,10 @@ ARMS = {
     "hyperband:hpbandster": Arm("hyperband", {"min_episodes": 3, "flavour": "hpbandster"}),
     "hyperband:aistats2021": Arm("hyperband", {"min_episodes": 3, "preset": "aistats2021"}),
     "asha": Arm("asha", HALVED_TRIALS),
+    "tpe": Arm("tpe", FULL_TRIALS, num_seeds=10),
+    "cma-es": Arm("cma-es", FULL_TRIALS, num_seeds=10),
+    "bohb": Arm("bohb", {"min_episodes": 3}, num_seeds=10),
+    "dehb": Arm("dehb", {"min_episodes": 3}, num_seeds=10),
     "pbt": Arm("pbt", POPULATION),
     "pbt:aistats2021": Arm("pbt", {**POPULATION, "preset": "aistats2021"}),
     "pbt:ray": Arm("pbt", {**POPULATION, "preset": "ray"}),
@@ -51,10 +59,12 @@ ARMS = {
     "pbt-asynchronous": Arm("pbt-asynchronous", POPULATION),
     "pbt-bt": Arm("pbt-bt", POPULATION),
     "pbt-bt:aistats2021": Arm("pbt-bt", {**POPULATION, "preset": "aistats2021", "backtrack_every_segments": 6}),
-    "tpe": Arm("tpe", FULL_TRIALS, num_seeds=10),
-    "cma-es": Arm("cma-es", FULL_TRIALS, num_seeds=10),
+    "mf-pbt": Arm("mf-pbt", {"population": 15}),
+    "mf-pbt:doulazmi2025": Arm("mf-pbt", {**POPULATION, "preset": "doulazmi2025"}),
+    "ipbt": Arm("ipbt", POPULATION),
+    "pb2": Arm("pb2", POPULATION, num_seeds=10, scenarios=CALM),
 }
-
+"""Of MF-PBT's three sub-populations 15 is the largest size."""
 
 ORACLES = ("best-schedule", "best-static")
 """What nobody can know: the best schedule of all, and the best single config, both without collapses."""

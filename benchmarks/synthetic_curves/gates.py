@@ -1,7 +1,10 @@
 """The gates of docs/decisions/0003-synthetic-learning-curves.md: what PBT and PBT-BT must show."""
 
+import csv
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -41,6 +44,16 @@ def needed(noise: Noise) -> list[tuple[Scenario, str]]:
 def gates(table: Table, noise: Noise) -> list[Gate]:
     """All gates at one size of noise, over the seeds of PBT under strong drift."""
     return [_drift(table, noise), _no_drift(table, noise), *_collapses(table, noise)]
+
+
+def write_gates(found: Sequence[Gate], path: Path) -> None:
+    """As CSV, with the bounds of 95% intervals."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["gate", "found", "low", "high", "holds"])
+        for gate in found:
+            numbers = (gate.interval.point, gate.interval.low, gate.interval.high)
+            writer.writerow([gate.claim, *(f"{x:.3f}" for x in numbers), "yes" if gate.is_met else "no"])
 
 
 def _drift(table: Table, noise: Noise) -> Gate:

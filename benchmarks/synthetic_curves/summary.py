@@ -68,3 +68,24 @@ def shown(line: Line) -> str:
     intervals = {name: getattr(line, name) for name in MEASURES}
     numbers = [f"{name} {i.point:5.1f} ({i.low:5.1f} to {i.high:5.1f})" for name, i in intervals.items()]
     return "  ".join([f"{line.scenario.name:20s} {line.arm:22s} n={line.num_seeds:3d}", *numbers])
+
+
+def guide_table(path: Path, scenarios: Sequence[str]) -> str:
+    """Markdown from a written summary: finals with half the width of their intervals; a column per scenario."""
+    with path.open(newline="") as file:
+        entries = {(entry["scenario"], entry["arm"]): entry for entry in csv.DictReader(file)}
+    arms = dict.fromkeys(arm for _, arm in entries)
+    head = ["| | " + " | ".join(scenarios) + " | seeds |", "|---" + "|--:" * (len(scenarios) + 1) + "|"]
+    rows = []
+    for arm in arms:
+        found = [entries.get((scenario, arm)) for scenario in scenarios]
+        seeds = min(int(entry["num_seeds"]) for entry in found if entry)
+        rows.append(" | ".join([f"| `{arm}`", *map(_cell, found), f"{seeds} |"]))
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def _cell(entry: dict[str, str] | None) -> str:
+    if entry is None:
+        return ""
+    final, high = float(entry["final"]), float(entry["final_high"])
+    return f"{final:.1f} ±{high - final:.1f}"

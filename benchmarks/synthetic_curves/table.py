@@ -50,7 +50,7 @@ def all_jobs(arms: Iterable[str], max_seeds: int) -> list[Job]:
         for seed in range(max_seeds)
         for scenario in SCENARIOS
         for arm in arms
-        if seed < (NUM_SEEDS if arm in ORACLES else ARMS[arm].num_seeds)
+        if arm in ORACLES or (seed < ARMS[arm].num_seeds and scenario in ARMS[arm].scenarios)
     ]
 
 

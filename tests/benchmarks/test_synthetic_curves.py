@@ -23,12 +23,13 @@ from benchmarks.synthetic_curves.formula import (
     best_static,
     draw_world,
     performances,
+    suitability,
 )
 from benchmarks.synthetic_curves.gates import gates, needed
 from benchmarks.synthetic_curves.study import Result
 from benchmarks.synthetic_curves.summary import summary, write_summary
 from benchmarks.synthetic_curves.table import Job, Table, all_jobs, read_table, row
-from cartwheel.records import Segment, Sources
+from cartwheel.records import Segment, SegmentId, ShrinkPerturb, Sources
 
 CALM = Scenario("moderate", "low", "off")
 every_drift = pytest.mark.parametrize("drift", DRIFTS)
@@ -104,6 +105,19 @@ def test_skill_lies_in_the_checkpoint() -> None:
     assert list(itertools.chain(*parts)) == pytest.approx(agent.performed["0.0"])
 
 
+def test_shrunk_weights_know_less() -> None:
+    agent = FormulaAgent(CALM, 1)
+    agent.run(Segment(0, 0, config(agent), 0, 4), begun=0)
+    source = Sources.whole(SegmentId("0.0"))
+    agent.run(Segment(0, 1, config(agent), 4, 5, source, "restart", ShrinkPerturb(0.0, 1.0)), begun=5)
+    agent.run(Segment(1, 0, config(agent), 0, 1), begun=0)
+    # who begins anew at 4 learns like a newborn, but for the slower pace of that age
+    slower = agent.world.knowledge_rates[5] / agent.world.knowledge_rates[1]
+    suits, _ = suitability(agent.world, SPACE.encode(config(agent)), np.array([1, 5]))
+    expected = agent.performed[SegmentId("1.0")][0] * slower * (suits[1] / suits[0]) ** 2
+    assert agent.performed[SegmentId("0.1")][0] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("begun", [0, 5])
 def test_a_common_collapse_halves_whoever_runs_then(begun: int) -> None:
     """In that unit of time, whatever the agent's age. The random episode takes a unit, too."""
@@ -157,12 +171,12 @@ def test_noise_is_on_returns_only() -> None:
 
 @pytest.mark.parametrize("arm", [name for name, arm in ARMS.items() if arm.num_seeds == 100])
 def test_no_arm_spends_more_than_the_budget(arm: str) -> None:
-    """And populations spend all of it."""
+    """And populations of as many members as there are lanes spend all of it."""
     result = run_arm(arm, CALM, 0)
     assert result.spent_episodes <= BUDGET_EPISODES
     assert result.age <= MAX_AGE
     assert 0 <= result.final <= 100
-    if "population" in ARMS[arm].settings:
+    if ARMS[arm].settings.get("population") == NUM_LANES:
         assert result.spent_episodes == BUDGET_EPISODES == NUM_LANES * (MAX_AGE + 1)
 
 
