@@ -10,24 +10,22 @@ from multiprocessing import Pool
 from pathlib import Path
 
 from benchmarks.synthetic_curves.arms import ARMS, ORACLES, run_arm
-from benchmarks.synthetic_curves.figure import write_figure
 from benchmarks.synthetic_curves.formula import NOISES
-from benchmarks.synthetic_curves.gates import gates, needed, write_gates
+from benchmarks.synthetic_curves.gates import gates, needed
+from benchmarks.synthetic_curves.publish import publish
 from benchmarks.synthetic_curves.study import Result
-from benchmarks.synthetic_curves.summary import guide_table, shown, summary, write_summary
+from benchmarks.synthetic_curves.summary import BASELINE, shown, summary
 from benchmarks.synthetic_curves.table import NUM_SEEDS, RAW_COLUMNS, Job, all_jobs, read_table, row, whole_lines
 
 ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "docs/results"
-GUIDE_SCENARIOS = ("none-low-off", "moderate-low-off", "strong-low-off", "none-low-common", "moderate-high-off")
-"""Of the table in docs/choosing.md."""
 
 
 def main() -> None:
     options = _options()
     options.raw.parent.mkdir(parents=True, exist_ok=True)
     before = read_table(options.raw)
-    jobs = [job for job in all_jobs([*ORACLES, *options.arms], options.seeds) if job not in before]
+    arms = dict.fromkeys([*ORACLES, BASELINE, *options.arms])
+    jobs = [job for job in all_jobs(arms, options.seeds) if job not in before]
     _run(jobs, options.raw, options.jobs)
     table = read_table(options.raw)
     lines = list(summary(table))
@@ -35,10 +33,7 @@ def main() -> None:
     found = [gate for noise in known for gate in gates(table, noise)]
     print(*map(shown, lines), *found, sep="\n")
     if options.publish:
-        write_summary(lines, RESULTS / "synthetic-curves.csv")
-        write_gates(found, RESULTS / "synthetic-gates.csv")
-        write_figure(lines, ROOT / "docs/images/synthetic-curves.svg")
-        print(guide_table(RESULTS / "synthetic-curves.csv", GUIDE_SCENARIOS))
+        publish(lines, found, ROOT / "docs")
 
 
 def _options() -> argparse.Namespace:

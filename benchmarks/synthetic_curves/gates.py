@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.synthetic_curves.formula import NOISES, Array, Noise, Scenario
+from benchmarks.synthetic_curves.summary import BASELINE
 from benchmarks.synthetic_curves.table import Table
 from cartwheel.analysis.statistics import Interval, bootstrap_interval
 from cartwheel.records import SCORE_WINDOW_EPISODES
@@ -22,12 +23,13 @@ class Gate:
     """One condition on one interval."""
 
     claim: str
+    num_seeds: int
     interval: Interval
     is_met: bool
 
     def __str__(self) -> str:
         found = f"{self.interval.point:.3f} ({self.interval.low:.3f} to {self.interval.high:.3f})"
-        return f"{'holds' if self.is_met else 'FAILS'}: {self.claim}: {found}"
+        return f"{'holds' if self.is_met else 'FAILS'}: {self.claim}: {found}, {self.num_seeds} seeds"
 
 
 def needed(noise: Noise) -> list[tuple[Scenario, str]]:
@@ -50,43 +52,44 @@ def write_gates(found: Sequence[Gate], path: Path) -> None:
     """As CSV, with the bounds of 95% intervals."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["gate", "found", "low", "high", "holds"])
+        writer.writerow(["gate", "num_seeds", "found", "low", "high", "holds"])
         for gate in found:
             numbers = (gate.interval.point, gate.interval.low, gate.interval.high)
-            writer.writerow([gate.claim, *(f"{x:.3f}" for x in numbers), "yes" if gate.is_met else "no"])
+            held = "yes" if gate.is_met else "no"
+            writer.writerow([gate.claim, gate.num_seeds, *(f"{x:.3f}" for x in numbers), held])
 
 
 def _drift(table: Table, noise: Noise) -> Gate:
     scenario = Scenario("strong", noise, "off")
-    interval = _interval(scenario, _finals(table, scenario, "pbt") - _finals(table, scenario, "best-static"))
-    return Gate(f"strong drift, {noise} noise: PBT minus best static value, above 0", interval, interval.low > 0)
+    gained = _finals(table, scenario, "pbt") - _finals(table, scenario, "best-static")
+    return _gate(f"strong drift, {noise} noise: PBT minus best static value", scenario, gained, least=0.0)
 
 
 def _no_drift(table: Table, noise: Noise) -> Gate:
     scenario = Scenario("none", noise, "off")
-    interval = _interval(scenario, _finals(table, scenario, "pbt") - _finals(table, scenario, "random-search"))
+    gained = _finals(table, scenario, "pbt") - _finals(table, scenario, BASELINE)
     least = -NOISES[noise] / math.sqrt(SCORE_WINDOW_EPISODES)
-    claim = f"no drift, {noise} noise: PBT minus Random Search, above {least:.2f}"
-    return Gate(claim, interval, interval.low > least)
+    return _gate(f"no drift, {noise} noise: PBT minus Random Search", scenario, gained, least=least)
 
 
 def _collapses(table: Table, noise: Noise) -> list[Gate]:
     spared, struck = Scenario("none", noise, "off"), Scenario("none", noise, "common")
-    shares = {arm: _finals(table, struck, arm) / _finals(table, spared, arm) for arm in ("pbt", "pbt-bt")}
-    pbt, pbt_bt = _interval(struck, shares["pbt"]), _interval(struck, shares["pbt-bt"])
-    more = _interval(struck, shares["pbt-bt"] - shares["pbt"])
+    pbt, pbt_bt = (_finals(table, struck, arm) / _finals(table, spared, arm) for arm in ("pbt", "pbt-bt"))
     where = f"collapses, {noise} noise"
     return [
-        Gate(f"{where}: share that PBT-BT keeps, above {RECOVERED_SHARE}", pbt_bt, pbt_bt.low > RECOVERED_SHARE),
-        Gate(f"{where}: share that PBT keeps, below {RECOVERED_SHARE}", pbt, pbt.high < RECOVERED_SHARE),
-        Gate(f"{where}: what PBT-BT keeps more, above 0", more, more.low > 0),
+        _gate(f"{where}: share that PBT-BT keeps", struck, pbt_bt, least=RECOVERED_SHARE),
+        _gate(f"{where}: share that PBT keeps", struck, pbt, most=RECOVERED_SHARE),
+        _gate(f"{where}: share that PBT-BT keeps more than PBT", struck, pbt_bt - pbt, least=0.0),
     ]
+
+
+def _gate(what: str, scenario: Scenario, values: Array, least: float = -math.inf, most: float = math.inf) -> Gate:
+    """The interval of the mean has to lie strictly between the two."""
+    interval = bootstrap_interval(values.tolist(), numpy_rng("synthetic-curves", "gates", scenario.name))
+    bound = f"above {least:.4g}" if most == math.inf else f"below {most:.4g}"
+    return Gate(f"{what}, {bound}", len(values), interval, least < interval.low and interval.high < most)
 
 
 def _finals(table: Table, scenario: Scenario, arm: str) -> Array:
     seeds = table.seeds(Scenario("strong", scenario.noise, "off"), "pbt")
     return np.array(table.values(scenario, arm, "final", seeds))
-
-
-def _interval(scenario: Scenario, values: Array) -> Interval:
-    return bootstrap_interval(values.tolist(), numpy_rng("synthetic-curves", "gates", scenario.name))

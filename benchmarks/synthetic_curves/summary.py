@@ -16,7 +16,10 @@ MEASURES = ("final", "area", "regret", "gain")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one arm did in one scenario. ``gain``: final minus that of Random Search on the same seeds."""
+    """What one arm did in one scenario.
+
+    ``regret``, ``gain``: final against the best schedule and Random Search, on the seeds that both have.
+    """
 
     scenario: Scenario
     arm: str
@@ -37,18 +40,24 @@ def summary(table: Table) -> Iterator[Line]:
 
 
 def _line(table: Table, scenario: Scenario, arm: str, seeds: Sequence[int]) -> Line:
-    final = table.values(scenario, arm, "final", seeds)
     spent = table.values(scenario, arm, "spent_episodes", seeds)
+    regret, gain = (_difference(table, scenario, arm, other) for other in ("best-schedule", BASELINE))
     return Line(
         scenario,
         arm,
         len(seeds),
-        mean_interval(final),
+        mean_interval(table.values(scenario, arm, "final", seeds)),
         mean_interval(table.values(scenario, arm, "area", seeds)),
-        paired_difference(table.values(scenario, "best-schedule", "final", seeds), final),
-        paired_difference(final, table.values(scenario, BASELINE, "final", seeds)),
+        Interval(-regret.point, -regret.high, -regret.low),
+        gain,
         sum(spent) / len(spent),
     )
+
+
+def _difference(table: Table, scenario: Scenario, arm: str, other: str) -> Interval:
+    seeds = sorted(set(table.seeds(scenario, arm)) & set(table.seeds(scenario, other)))
+    first, second = (table.values(scenario, name, "final", seeds) for name in (arm, other))
+    return paired_difference(first, second)
 
 
 def write_summary(lines: Sequence[Line], path: Path) -> None:
@@ -68,24 +77,3 @@ def shown(line: Line) -> str:
     intervals = {name: getattr(line, name) for name in MEASURES}
     numbers = [f"{name} {i.point:5.1f} ({i.low:5.1f} to {i.high:5.1f})" for name, i in intervals.items()]
     return "  ".join([f"{line.scenario.name:20s} {line.arm:22s} n={line.num_seeds:3d}", *numbers])
-
-
-def guide_table(path: Path, scenarios: Sequence[str]) -> str:
-    """Markdown from a written summary: finals with half the width of their intervals; a column per scenario."""
-    with path.open(newline="") as file:
-        entries = {(entry["scenario"], entry["arm"]): entry for entry in csv.DictReader(file)}
-    arms = dict.fromkeys(arm for _, arm in entries)
-    head = ["| | " + " | ".join(scenarios) + " | seeds |", "|---" + "|--:" * (len(scenarios) + 1) + "|"]
-    rows = []
-    for arm in arms:
-        found = [entries.get((scenario, arm)) for scenario in scenarios]
-        seeds = min(int(entry["num_seeds"]) for entry in found if entry)
-        rows.append(" | ".join([f"| `{arm}`", *map(_cell, found), f"{seeds} |"]))
-    return "\n".join([*head, *rows]) + "\n"
-
-
-def _cell(entry: dict[str, str] | None) -> str:
-    if entry is None:
-        return ""
-    final, high = float(entry["final"]), float(entry["final_high"])
-    return f"{final:.1f} ±{high - final:.1f}"

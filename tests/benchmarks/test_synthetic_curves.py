@@ -26,6 +26,7 @@ from benchmarks.synthetic_curves.formula import (
     suitability,
 )
 from benchmarks.synthetic_curves.gates import gates, needed
+from benchmarks.synthetic_curves.publish import filled_guide
 from benchmarks.synthetic_curves.study import Result
 from benchmarks.synthetic_curves.summary import summary, write_summary
 from benchmarks.synthetic_curves.table import Job, Table, all_jobs, read_table, row
@@ -239,3 +240,9 @@ def test_what_is_there_is_not_run_again(tmp_path: Path, monkeypatch: pytest.Monk
     assert all(line.gain.point == 0 for line in lines if line.arm == "random-search")
     write_summary(lines, tmp_path / "summary.csv")
     assert len((tmp_path / "summary.csv").read_text().splitlines()) == 1 + len(lines)
+
+
+def test_the_guide_shows_what_was_written() -> None:
+    """Its tables are those of the published results."""
+    docs = Path(__file__).parents[2] / "docs"
+    assert filled_guide(docs) == (docs / "choosing.md").read_text()

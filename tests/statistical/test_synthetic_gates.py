@@ -26,3 +26,12 @@ def test_gates(noise: Noise) -> None:
     found = gates(run(noise, NUM_SEEDS), noise)
     print("", *found, sep="\n")
     assert [str(gate) for gate in found if not gate.is_met] == []
+
+
+def test_gates_in_small() -> None:
+    """All gates at low noise hold over 5 seeds.
+
+    Of 1,000 draws of 5 among the 100 seeds that the gates were measured on, 1.5% failed one: so often is a change to
+    blame that only changed the random numbers.
+    """
+    assert [str(gate) for gate in gates(run("low", 5), "low") if not gate.is_met] == []
