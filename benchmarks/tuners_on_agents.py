@@ -2,6 +2,8 @@
 
     python -m benchmarks.tuners_on_agents --runs runs/tuners-on-agents --out docs/results/tuners-on-agents.csv
 
+The table, in Markdown, goes to standard output at the end.
+
 Every tuner gets 80 episodes of 200 env steps, random ones included, and validates its best three on 5 episodes each;
 Hyperband's table comes to 78. What it found trains 5 agents anew, seeds 0 to 4, for 9 model-driven episodes, and each
 of these plays 5 evaluation episodes; the default config trains 15. Random Search and Hyperband are given seeds of
@@ -18,6 +20,7 @@ from typing import Any
 
 import cartwheel
 from cartwheel.analysis.load import load_arm
+from cartwheel.analysis.statistics import mean_interval
 from cartwheel.analysis.tables import counts
 from cartwheel.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec, parse_spec
@@ -75,6 +78,24 @@ def _agents(folder: Path, task: str, arm: str, seed: int, spent: Mapping[str, An
         yield {**place, "return": round(run.mean, 4), **spent}
 
 
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: by task and arm the mean return of the fresh agents, in all with its 95% interval and by tuner seed."""
+    lines = [
+        "| task | arm | fresh agents | mean return | 95% interval | by tuner seed | env steps of tuning |",
+        "|---" * 7 + "|",
+    ]
+    for task, arm in dict.fromkeys((row["task"], row["arm"]) for row in rows):
+        own = [row for row in rows if (row["task"], row["arm"]) == (task, arm)]
+        interval = mean_interval([row["return"] for row in own])
+        seeds = dict.fromkeys(row["tuner_seed"] for row in own)
+        means = [mean_interval([row["return"] for row in own if row["tuner_seed"] == seed]).point for seed in seeds]
+        lines.append(
+            f"| {task} | {arm} | {len(own)} | {interval.point:.1f} | {interval.low:.1f} to {interval.high:.1f} "
+            f"| {', '.join(f'{mean:.1f}' for mean in means)} | {own[0]['tuning_env_steps']:,} |"
+        )
+    return "\n".join(lines)
+
+
 def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """The table so far."""
     with path.open("w", newline="") as file:
@@ -98,6 +119,7 @@ def main() -> None:
     for task in TASKS:
         rows += default_rows(given.runs, task)
         write(given.out, rows)
+    print(table(rows))
 
 
 if __name__ == "__main__":
