@@ -294,7 +294,7 @@ OTHERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("name", "choice"), [(name, choice) for name, own in PLANNER_CHOICES.items() for choice in own]
+    ("name", "choice"), [(name, choice) for name, own in PLANNER_CHOICES.items() for choice in sorted(own)]
 )
 def test_no_choice_of_any_planner_is_dead(name: PlannerName, choice: str) -> None:
     """Nor is any choice that a planner is said to have."""
