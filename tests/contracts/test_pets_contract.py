@@ -49,7 +49,7 @@ def ensemble_moves(shape: PetsShape, means: np.ndarray) -> np.ndarray:
     @jax.jit
     def all_steps() -> jax.Array:
         return jax.lax.map(
-            lambda t: propagation.imagine(POSITION, shape, world, states, states, luck.at(t)),
+            lambda t: propagation.imagine(POSITION, shape, world, states, states, luck.at(t)).obs,
             jnp.arange(MAX_HORIZON),
         )
 
@@ -120,7 +120,7 @@ def test_a_buffer_holds_every_row_in_order_up_to_its_last() -> None:
     append, capacity, longest = jax.jit(buffers.append), 45, 9
     for order in (list(SIZES), list(reversed(SIZES))):
         # room for the whole last episode, of which only a part may be real
-        buffer, written = buffers.init_buffer(capacity + longest, 1, 1), 0
+        buffer, written = buffers.init_buffer(capacity + longest, POSITION), 0
         for length in order:
             buffer = append(buffer, rows(written, longest), jnp.int32(length))
             written += length
@@ -134,7 +134,7 @@ def test_a_buffer_holds_every_row_in_order_up_to_its_last() -> None:
 
 def test_a_buffer_is_filled_exactly() -> None:
     """An episode that ends with the buffer's last row is written whole."""
-    buffer = jax.jit(buffers.append)(buffers.init_buffer(9, 1, 1), rows(0, 5), jnp.int32(5))
+    buffer = jax.jit(buffers.append)(buffers.init_buffer(9, POSITION), rows(0, 5), jnp.int32(5))
     buffer = jax.jit(buffers.append)(buffer, rows(5, 4), jnp.int32(4))
     assert np.asarray(buffer.rows.obs)[:, 0].tolist() == list(range(9))
 
