@@ -51,8 +51,8 @@ def _pets_cheetah_observe(before: States, qpos: States, qvel: States) -> States:
     return np.concatenate([_speed_of(before, qpos, 0.05), qpos[..., 1:], qvel], axis=-1)
 
 
-# horizon and weight decay are the paper's, which go with its model of 4x200 and 500 samples; the learning rate is
-# the agent's own default
+# a planning budget for CPUs: of those in docs/results/halfcheetah-budgets.md the one that learned most per minute;
+# the weight decay is the paper's
 PETS_HALFCHEETAH = Task(
     id="pets-halfcheetah",
     env_id="cartwheel/PetsHalfCheetah-v0",
@@ -68,7 +68,7 @@ PETS_HALFCHEETAH = Task(
     encode=_pets_cheetah_encode,
     absolute_targets=(0,),
     observe=_pets_cheetah_observe,
-    defaults={"plan_horizon": 30, "weight_decay": 7.5e-5},
+    defaults={"num_layers": 3, "width": 128, "plan_horizon": 15, "noise_exponent": 0.25, "weight_decay": 7.5e-5},
 )
 
 
@@ -103,7 +103,7 @@ PETS_HOPPER = Task(
     encode=_all_but_first,
     absolute_targets=(0,),
     observe=_pets_hopper_observe,
-    defaults={"plan_horizon": 30, "weight_decay": 7.5e-5},  # as for the cheetah
+    defaults={"plan_horizon": 30, "weight_decay": 7.5e-5},  # the paper's, which go with its budget
 )
 
 
