@@ -127,7 +127,8 @@ def _all() -> Iterator[tuple[str, type[Hostile], bool]]:
     for name, misdeed in HARMLESS.items():
         yield name, _make(name, misdeed, 1), False
     yield "ignores-seeds", _make("ignores-seeds", HARMLESS["never-ends"], 1, seeds_are_ignored=True), False
-    yield "changes-its-spaces", _make("changes-its-spaces", _changes_spaces, 1), True
+    # what it returns still fits
+    yield "changes-its-spaces", _make("changes-its-spaces", _changes_spaces, 1), False
     yield "closes-badly", _make("closes-badly", HARMLESS["never-ends"], 1, close=lambda _: sys.exit(1)), False
     yield "aliases", _make("aliases", lambda env, honest: (env.state, *honest[1:]), 1), False
 

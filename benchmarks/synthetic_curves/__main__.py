@@ -6,7 +6,7 @@ A row is appended when a study ends; the same command again runs only what is mi
 import argparse
 import csv
 from collections.abc import Sequence
-from multiprocessing import Pool
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.synthetic_curves.arms import ARMS, ORACLES, run_arm
@@ -48,7 +48,8 @@ def _options() -> argparse.Namespace:
 
 def _run(jobs: Sequence[Job], path: Path, num_processes: int) -> None:
     path.write_text("".join(whole_lines(path)) or ",".join(RAW_COLUMNS) + "\n")
-    with path.open("a", newline="", buffering=1) as file, Pool(num_processes) as pool:
+    # not by fork, which a process whose libraries have threads may not survive
+    with path.open("a", newline="", buffering=1) as file, get_context("spawn").Pool(num_processes) as pool:
         writer = csv.writer(file, lineterminator="\n")
         for job, result in pool.imap_unordered(_result, jobs, chunksize=8):
             writer.writerow(row(job, result))
