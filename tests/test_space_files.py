@@ -220,7 +220,7 @@ def test_a_space_is_found_by_name_and_in_files(tmp_path: Path) -> None:
     ("name", "cause"),
     [
         ("smal", "no space 'smal': did you mean 'small'"),
-        ("nowhere.json", "cannot read: No such file"),
+        ("nowhere.json", "cannot read the space file: No such file"),
         ("x.toml", "x.toml"),
     ],
 )

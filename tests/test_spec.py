@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cartwheel.errors import ConfigError
-from cartwheel.spec import MAX_FILE_BYTES, StudySpec, differences, load_spec, parse_spec, parse_value
+from cartwheel.spec import StudySpec, differences, load_spec, parse_spec, parse_value
 from cartwheel.toml_text import toml_text
+from cartwheel.user_files import MAX_FILE_BYTES
 
 LEAST: dict[str, Any] = {"env_id": "line", "num_episodes": 4}
 FULL = """

@@ -4,19 +4,27 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, overload
+from typing import Annotated, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.validators import Number
 
-from cartwheel.cli_options import OwnCode
+from cartwheel.cli_options import (
+    AS_USUAL,
+    NO_CODE,
+    Count,
+    Hours,
+    Json,
+    Manner,
+    Names,
+    Overrides,
+    OwnCode,
+    Quiet,
+    Selection,
+    overrides,
+    schedule_file,
+)
 from cartwheel.errors import CartwheelError, ExitCode, UsageError
-
-if TYPE_CHECKING:
-    from cartwheel.commands import Output
-    from cartwheel.schedule_files import ScheduleFile
 
 app = App(
     name="cartwheel",
@@ -25,55 +33,6 @@ app = App(
     help_format="plaintext",  # markdown would cost a third of the time that `--help` takes
     result_action="return_value",
 )
-Overrides = Annotated[
-    list[str], Parameter(name="--set", negative=(), show_default=False, help="KEY=VALUE; --KEY VALUE means the same.")
-]
-Quiet = Annotated[bool, Parameter(negative=(), show_default=False, help="Say nothing but errors.")]
-Json = Annotated[
-    bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON, one object per line.")
-]
-Names = Annotated[
-    list[str],
-    Parameter(negative=(), show_default=False, help="THEIRS=OURS, in a file of Ray's; THEIRS= leaves it out."),
-]
-
-# as cartwheel.space has it, which takes NumPy to import
-Selection = Literal["model", "planner", "joint"]
-Count = Annotated[int, Parameter(validator=Number(gte=1))]
-Hours = Annotated[float, Parameter(validator=Number(gt=0))]
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Manner:
-    """How a command that runs agents goes about it; none of it changes results.
-
-    Parameters
-    ----------
-    quiet: bool
-        Say nothing but errors.
-    as_json: bool
-        Print JSON, one object per line.
-    no_compile_cache: bool
-        Neither read nor keep compiled programs in the user's cache folder.
-    """
-
-    quiet: Annotated[bool, Parameter(negative=(), show_default=False)] = False
-    as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False
-    no_compile_cache: Annotated[bool, Parameter(negative=(), show_default=False)] = False
-
-    def output(self) -> "Output":
-        """What the commands take."""
-        from cartwheel.backend import InlineBackend
-        from cartwheel.commands import Output
-
-        return Output(self.quiet, self.as_json, InlineBackend(has_compile_cache=not self.no_compile_cache))
-
-
-AS_USUAL = Manner()
-
-
-NO_CODE = OwnCode()
 
 
 @app.command
@@ -126,7 +85,7 @@ def tune(
         "episode_length": episode_length,
         "seed": seed,
     }
-    spec = commands.read_spec(study, options, _overrides(settings), own_code.run())
+    spec = commands.read_spec(study, options, overrides(settings), own_code.run())
     return commands.do_tune(spec, run_dir, study, max_hours, manner.output())
 
 
@@ -154,7 +113,7 @@ def demo(
     """
     from cartwheel import commands
 
-    spec = commands.read_spec(study, {}, _overrides(settings), own_code.run())
+    spec = commands.read_spec(study, {}, overrides(settings), own_code.run())
     return commands.do_demo(spec, run_dir, seeds, manner.output())
 
 
@@ -196,8 +155,8 @@ def train(
     from cartwheel import commands
 
     options = {"env_id": env_id, "num_episodes": episodes, "seed": seed}
-    spec = commands.read_spec(study, options, {"engine.lanes": "1", **_overrides(settings)}, own_code.run())
-    return commands.do_train(spec, config, _schedule_file(schedule, rename), run_dir, manner.output())
+    spec = commands.read_spec(study, options, {"engine.lanes": "1", **overrides(settings)}, own_code.run())
+    return commands.do_train(spec, config, schedule_file(schedule, rename), run_dir, manner.output())
 
 
 @app.command
@@ -233,7 +192,7 @@ def evaluate(
     output, own = manner.output(), own_code.run()
     if model == "simulator" and path is None:
         options = {"env_id": env_id, "num_episodes": 1, "seed": seed}
-        spec = commands.read_spec(None, options, _overrides(settings), own)
+        spec = commands.read_spec(None, options, overrides(settings), own)
         return commands.do_evaluate_simulator(spec, episodes, output)
     if model == "simulator" or path is None or env_id is not None or settings:
         raise UsageError(
@@ -331,7 +290,7 @@ def schedule(
     from cartwheel.scheduling import Wanted
 
     wanted = Wanted(top, episodes, simplify, shape, space, file_format)
-    return commands.do_schedule(_schedule_file(source, rename), wanted, out, commands.Output(quiet, as_json))
+    return commands.do_schedule(schedule_file(source, rename), wanted, out, commands.Output(quiet, as_json))
 
 
 @app.command
@@ -391,7 +350,7 @@ def rerun(
     from cartwheel import commands
 
     own_code.run()
-    return commands.do_rerun(run_dir, _schedule_file(schedule, rename), name, seeds, manner.output())
+    return commands.do_rerun(run_dir, schedule_file(schedule, rename), name, seeds, manner.output())
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -423,31 +382,6 @@ def with_dotted_options(tokens: Sequence[str]) -> list[str]:
             raise UsageError(f"no value for {name}", "command line", f"give {name} VALUE")
         turned.append(f"--set={name[2:].replace('-', '_')}={value}")
     return turned
-
-
-def _overrides(settings: Sequence[str]) -> dict[str, str]:
-    return _pairs(settings, "--set", "KEY=VALUE", "--set tuner.population=8")
-
-
-@overload
-def _schedule_file(path: Path, rename: Sequence[str]) -> "ScheduleFile": ...
-@overload
-def _schedule_file(path: Path | None, rename: Sequence[str]) -> "ScheduleFile | None": ...
-def _schedule_file(path: Path | None, rename: Sequence[str]) -> "ScheduleFile | None":
-    from cartwheel.schedule_files import ScheduleFile
-
-    names = _pairs(rename, "--rename", "THEIRS=OURS", "--rename lr=learning_rate")
-    if path is None and names:
-        raise UsageError("nothing to rename", "--rename", "give --schedule FILE")
-    return None if path is None else ScheduleFile(path, names)
-
-
-def _pairs(texts: Sequence[str], option: str, form: str, example: str) -> dict[str, str]:
-    pairs = [text.partition("=") for text in texts]
-    for key, equals, _ in pairs:
-        if not key or not equals:
-            raise UsageError(f"not {form}: {key!r}", option, f"give for example {example}")
-    return {key: value for key, _, value in pairs}
 
 
 def _fail(message: str, code: ExitCode) -> ExitCode:

@@ -30,11 +30,11 @@ from cartwheel.store.owner import is_owned, read_owner
 from cartwheel.store.run_folder import DATABASE, LOCK, write_text
 from cartwheel.toml_text import toml_value
 from cartwheel.tuning import Running, default_run_dir, rerun, train, tune
+from cartwheel.user_files import read_user_file
 
 if TYPE_CHECKING:
     from cartwheel.task_files import TaskFile
 
-MAX_CONFIG_BYTES = 2**20
 NUM_CEILING_EPISODES = 3
 OPTION_OF_KEY = {
     "--env_id": "--env-id",
@@ -258,7 +258,7 @@ def do_space(source: str, file_format: SpaceFormat, group: Group, out: Path | No
 def read_config(path: Path) -> Config:
     """Hyperparameter values by name, from TOML or JSON. Raises ConfigError."""
     try:
-        text = _text(path)
+        text = read_user_file(path, "config file").decode()
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         if not isinstance(values, dict) or not all(isinstance(v, bool | int | float | str) for v in values.values()):
             raise ValueError("not a table of hyperparameter values")
@@ -277,14 +277,6 @@ def _print(text: str, end: str = "\n", stream: TextIO | None = None) -> None:
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO):
             raise StorageError(f"cannot print: {error.strerror}", "standard output") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_CONFIG_BYTES).decode()
-    except OSError as error:
-        raise ConfigError(f"cannot read: {error.strerror}", str(path), "check the name") from error
 
 
 def _whole_schedule(spec: StudySpec, config: Path | None, schedule: ScheduleFile | None) -> Schedule:

@@ -14,6 +14,7 @@ from cartwheel.errors import ConfigError, did_you_mean
 from cartwheel.ray_policies import RayPolicy, is_ray_policy
 from cartwheel.released_schedules import ReleasedSchedule
 from cartwheel.schedule import Schedule
+from cartwheel.user_files import read_user_file
 
 Format: TypeAlias = Literal["cartwheel", "aistats2021"]
 
@@ -36,8 +37,9 @@ class ScheduleFile:
 
         ``open_end``: how many there are in a file of Ray's, which does not say where its last config ends.
         """
+        data = read_user_file(self.path, "schedule file", MAX_BYTES)
         try:
-            schedule = self._whole(self._text(), num_episodes or open_end)
+            schedule = self._whole(data.decode(), num_episodes or open_end)
         except ValueError as error:
             step = "write one with `cartwheel schedule RUN_DIR --out FILE`"
             raise ConfigError(str(error), str(self.path), step) from error
@@ -54,16 +56,6 @@ class ScheduleFile:
         if open_end is None:
             raise ValueError("a policy of Ray's PBT does not say where its last config ends: give --episodes")
         return RayPolicy.from_text(text, self.names).schedule(open_end)
-
-    def _text(self) -> str:
-        try:
-            with self.path.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise ConfigError(f"cannot read: {error.strerror}", str(self.path), "check the name") from error
-        if len(data) > MAX_BYTES:
-            raise ValueError(f"not a schedule file: it has more than {MAX_BYTES} bytes")
-        return data.decode()
 
 
 def schedule_from_text(text: str) -> Schedule:

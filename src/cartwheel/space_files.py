@@ -11,8 +11,9 @@ from cartwheel.space import Space
 from cartwheel.space_configspace import from_configspace_json, to_configspace_json
 from cartwheel.space_optuna import from_optuna_json, to_optuna_json
 from cartwheel.spaces import SPACES, get_space
-from cartwheel.spec import MAX_FILE_BYTES, load_spec
+from cartwheel.spec import load_spec
 from cartwheel.toml_text import toml_text
+from cartwheel.user_files import read_user_file
 
 SpaceFormat: TypeAlias = Literal["toml", "configspace", "optuna"]
 
@@ -44,7 +45,7 @@ def read_space(source: str, group: Group = "model") -> Space:
         step = "give a name, a study file (.toml) or a file of ConfigSpace or Optuna (.json)"
         raise ConfigError(f"no space {source!r}: {did_you_mean(source, SPACES)}", "", step)
     try:
-        return space_from_json(_text(path), group)
+        return space_from_json(read_user_file(path, "space file").decode(), group)
     except (ValueError, RecursionError) as error:
         raise ConfigError(str(error), str(path), "correct the file") from error
 
@@ -57,14 +58,3 @@ def space_from_json(text: str, group: Group = "model") -> Space:
     if isinstance(data, dict) and "distributions" in data:
         return from_optuna_json(text, group)
     raise ValueError("neither 'hyperparameters', as of ConfigSpace, nor 'distributions', as of Optuna")
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot read: {error.strerror}", str(path), "check the name") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise ConfigError(f"larger than {MAX_FILE_BYTES} bytes", str(path), "is it a space?")
-    return data.decode()

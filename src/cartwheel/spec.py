@@ -34,12 +34,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from cartwheel.errors import ConfigError, did_you_mean
 from cartwheel.toml_text import toml_text
+from cartwheel.user_files import read_user_file
 
 if TYPE_CHECKING:
     from cartwheel.space import Space
     from cartwheel.tuners.base import Tuner
 
-MAX_FILE_BYTES = 2**20
 EXTENDABLE = frozenset({"num_episodes"})
 """What may grow when a study goes on; everything else must stay as it was."""
 WITHOUT_EFFECT = frozenset({"engine.max_call_s", "task_file.path"})
@@ -170,13 +170,7 @@ class StudySpec(_Table):
 def load_spec(path: Path, overrides: Mapping[str, str]) -> StudySpec:
     """The study of a TOML file, with values replaced by dotted overrides. Raises ConfigError."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-        if len(data) > MAX_FILE_BYTES:
-            raise ConfigError(f"larger than {MAX_FILE_BYTES} bytes", str(path), "is it a study file?")
-        return parse_spec(tomllib.loads(data.decode()), overrides, str(path))
-    except OSError as error:
-        raise ConfigError(f"cannot read the study file: {error.strerror}", str(path), "check the name") from error
+        return parse_spec(tomllib.loads(read_user_file(path, "study file").decode()), overrides, str(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"not TOML: {error}", str(path), "correct the study file") from error
 

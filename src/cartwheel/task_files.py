@@ -16,8 +16,8 @@ from types import ModuleType
 from cartwheel.envs.making import describe, is_users_interrupt
 from cartwheel.envs.tasks import Task, register_task
 from cartwheel.errors import ConfigError
+from cartwheel.user_files import read_user_file
 
-MAX_FILE_BYTES = 2**20
 NAME = "task"
 
 _loaded: set[str] = set()
@@ -35,7 +35,7 @@ class TaskFile:
 
 def load_task_file(path: Path) -> TaskFile:
     """Run a Python file and register its ``task``. Raises ConfigError, with the line, if it cannot be used."""
-    source = _read(path)
+    source = read_user_file(path, "task file")
     digest = hashlib.sha256(source).hexdigest()
     module = ModuleType(f"cartwheel_task_{digest[:16]}")
     module.__file__ = str(path)
@@ -70,17 +70,6 @@ def _register(task: Task, path: Path) -> None:
         register_task(task)
     except ValueError as error:
         raise ConfigError(str(error), str(path), "give the task an id of its own") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            source = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot read the task file: {error.strerror}", str(path), "check the name") from error
-    if len(source) > MAX_FILE_BYTES:
-        raise ConfigError(f"larger than {MAX_FILE_BYTES} bytes", str(path), "is it a task file?")
-    return source
 
 
 def _place(path: Path, error: BaseException) -> str:
