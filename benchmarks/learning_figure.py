@@ -24,7 +24,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     with styled(WIDE):
         num_rows = -(-len(tasks) // WIDE.panel_columns)
-        figure = new_figure(WIDE, ROW_INCHES * num_rows)
+        figure = new_figure(WIDE, ROW_INCHES * num_rows + 0.3)
         panels = figure.subplots(num_rows, WIDE.panel_columns, squeeze=False).ravel()
         for axes, task in zip(panels, tasks, strict=False):
             _draw_task(axes, task, [row for row in rows if row["task"] == task])
@@ -33,7 +33,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         handles = {
             label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
         }
-        panels[-1].legend(handles.values(), handles.keys(), loc="center", frameon=False)
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False)
         path.write_text(to_svg(figure, path.stem))
 
 
