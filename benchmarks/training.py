@@ -9,7 +9,7 @@ from typing import Any
 import cartwheel
 from cartwheel.observer import Observer
 from cartwheel.records import Episode, Evaluation, Segment
-from cartwheel.schedule import Piece, Schedule
+from cartwheel.schedules.schedule import Piece, Schedule
 from cartwheel.spec import parse_spec
 from cartwheel.tuning import Running, train
 

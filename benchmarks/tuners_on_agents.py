@@ -22,7 +22,7 @@ import cartwheel
 from cartwheel.analysis.load import load_arm
 from cartwheel.analysis.statistics import mean_interval
 from cartwheel.analysis.tables import counts
-from cartwheel.schedule import Piece, Schedule
+from cartwheel.schedules.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec, parse_spec
 from cartwheel.tuning import RERUNS
 

@@ -12,7 +12,7 @@ import numpy as np
 from cartwheel.analysis.comparison import Arm, Ceiling, Run
 from cartwheel.analysis.tables import EvaluationResult, StudyTables, Timing, ranking, segment_score
 from cartwheel.records import CheckpointId, Config, Episode, Report, Segment, SegmentId, Sources, score
-from cartwheel.spaces import SMALL
+from cartwheel.spaces.named import SMALL
 
 EPISODE_LENGTH = 200
 SEGMENT_EPISODES = 2

@@ -5,7 +5,7 @@ import dataclasses
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from cartwheel.space import Choice, Float, Int, Listed, Ordinal, Parameter, Space
+from cartwheel.spaces.space import Choice, Float, Int, Listed, Ordinal, Parameter, Space
 
 REAL = st.floats(-1e6, 1e6)
 POSITIVE = st.floats(1e-9, 1e9)

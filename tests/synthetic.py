@@ -26,9 +26,9 @@ from cartwheel.records import (
     Voided,
 )
 from cartwheel.seeds import numpy_rng
-from cartwheel.space import Choice, Float, Int, Ordinal, Space
+from cartwheel.spaces.space import Choice, Float, Int, Ordinal, Space
 from cartwheel.tuners.base import Tuner
-from cartwheel.tuners.optuna_samplers import MissingPackage
+from cartwheel.tuners.models.optuna_samplers import MissingPackage
 from cartwheel.tuners.registry import make_tuner
 
 LENGTH = 100

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 
 from cartwheel.errors import ConfigError
-from cartwheel.space import Choice, Float, Int, Ordinal, Space
-from cartwheel.space_configspace import from_configspace_json, to_configspace_json
 from cartwheel.space_files import read_space, space_from_json, space_text
-from cartwheel.space_optuna import from_optuna_json, to_optuna_json
-from cartwheel.spaces import SPACES as NAMED
-from cartwheel.spaces import get_space
+from cartwheel.spaces.configspace import from_configspace_json, to_configspace_json
+from cartwheel.spaces.named import SPACES as NAMED
+from cartwheel.spaces.named import get_space
+from cartwheel.spaces.optuna_distributions import from_optuna_json, to_optuna_json
+from cartwheel.spaces.space import Choice, Float, Int, Ordinal, Space
 from random_spaces import SPACES
 from synthetic import RICH_SHAPED
 

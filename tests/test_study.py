@@ -14,7 +14,7 @@ from cartwheel.errors import AllTrialsFailed, AlreadyOwned, ConfigError, Corrupt
 from cartwheel.executors.work import EpisodeDone, ItemDone
 from cartwheel.records import Episode, Evaluation, Event, Issued, Report, Reported, Segment, segment_id
 from cartwheel.results import Study
-from cartwheel.schedule import Piece, Schedule
+from cartwheel.schedules.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec
 from cartwheel.store.checkpoints import CheckpointStore
 from cartwheel.store.database import Database

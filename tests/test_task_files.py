@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from cartwheel import commands, task_files
+from cartwheel import task_files
 from cartwheel.backend import agent_setup
+from cartwheel.cli import commands
 from cartwheel.envs import tasks
 from cartwheel.errors import ConfigError
 from cartwheel.spec import StudySpec, differences, load_spec

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cartwheel.records import Config
-from cartwheel.schedule import Piece, Schedule
+from cartwheel.schedules.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec
 from cartwheel.tuning import Running, corners, rerun, tune
 from synthetic_executor import SyntheticBackend, small_spec

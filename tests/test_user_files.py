@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel.commands import read_config
+from cartwheel.cli.commands import read_config
 from cartwheel.errors import ConfigError
 from cartwheel.user_files import read_user_file
 

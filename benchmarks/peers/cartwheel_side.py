@@ -14,7 +14,7 @@ from benchmarks.peers.cases import Case, Episode, case_of
 from cartwheel import records
 from cartwheel.observer import Observer
 from cartwheel.records import Evaluation, Segment
-from cartwheel.schedule import Piece, Schedule
+from cartwheel.schedules.schedule import Piece, Schedule
 from cartwheel.spec import parse_spec
 from cartwheel.tuning import Running, train
 

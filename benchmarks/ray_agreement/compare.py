@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from cartwheel.ray_policies import RayPolicy
 from cartwheel.records import CheckpointId, Episode, Issued, Report, Reported, Segment
-from cartwheel.schedule import Schedule
-from cartwheel.space import Float, Int, Ordinal, Parameter, Space
+from cartwheel.schedules.ray_policies import RayPolicy
+from cartwheel.schedules.schedule import Schedule
+from cartwheel.spaces.space import Float, Int, Ordinal, Parameter, Space
 from cartwheel.tuners.base import Tuner
-from cartwheel.tuners.exploit import Truncation
-from cartwheel.tuners.explore import scale
-from cartwheel.tuners.hyperband import brackets
-from cartwheel.tuners.pbt_settings import PbtSettings
+from cartwheel.tuners.halving.hyperband import brackets
+from cartwheel.tuners.populations.exploit import Truncation
+from cartwheel.tuners.populations.explore import scale
+from cartwheel.tuners.populations.pbt_settings import PbtSettings
 from cartwheel.tuners.registry import make_tuner, tuner_settings
 
 Observed = Mapping[str, Any]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel.seeds import numpy_rng
-from cartwheel.space import Float, Int, Space
+from cartwheel.spaces.space import Float, Int, Space
 
 Array: TypeAlias = NDArray[np.float64]
 Skill = TypeVar("Skill", float, Array)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from benchmarks.synthetic_curves.agent import FormulaAgent
 from benchmarks.synthetic_curves.formula import BUDGET_EPISODES, NUM_LANES
 from cartwheel.records import Issued, Reported, Segment, SegmentId
-from cartwheel.schedule import lineage
+from cartwheel.schedules.schedule import lineage
 from cartwheel.tuners.base import Tuner
 
 

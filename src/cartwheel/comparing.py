@@ -20,7 +20,7 @@ from cartwheel.backend import agent_setup
 from cartwheel.errors import StorageError, UsageError
 from cartwheel.records import Config
 from cartwheel.results import Study
-from cartwheel.schedule import Piece, Schedule
+from cartwheel.schedules.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec, parse_spec
 from cartwheel.store.run_folder import write_text
 from cartwheel.tuning import RERUNS, Running, corners, rerun, tune

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from cartwheel.records import Evaluation, Event, Issued, Segment, SegmentId
-from cartwheel.schedule import Schedule
+from cartwheel.schedules.schedule import Schedule
 from cartwheel.study import Purpose
 from cartwheel.tuners.history import History, require_planned
 

@@ -10,7 +10,7 @@ from cartwheel.analysis.load import read_tables
 from cartwheel.analysis.schedules import top_average
 from cartwheel.errors import AllTrialsFailed, UsageError
 from cartwheel.records import CheckpointId, Config, Segment, SegmentId
-from cartwheel.schedule import Schedule, lineage
+from cartwheel.schedules.schedule import Schedule, lineage
 from cartwheel.store.run_folder import RunFolder
 
 

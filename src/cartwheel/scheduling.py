@@ -8,11 +8,11 @@ from typing import Any
 from cartwheel.errors import ConfigError, UsageError
 from cartwheel.records import Config, Value
 from cartwheel.results import Study
-from cartwheel.schedule import Schedule
-from cartwheel.schedule_files import Format, ScheduleFile, schedule_to_text
-from cartwheel.schedule_fitting import Shape, Simplified, simplify
-from cartwheel.space import Space
-from cartwheel.spaces import get_space
+from cartwheel.schedules.files import Format, ScheduleFile, schedule_to_text
+from cartwheel.schedules.fitting import Shape, Simplified, simplify
+from cartwheel.schedules.schedule import Schedule
+from cartwheel.spaces.named import get_space
+from cartwheel.spaces.space import Space
 from cartwheel.spec import parse_spec
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from cartwheel.errors import ConfigError, did_you_mean
-from cartwheel.parameters import Group
-from cartwheel.space import Space
-from cartwheel.space_configspace import from_configspace_json, to_configspace_json
-from cartwheel.space_optuna import from_optuna_json, to_optuna_json
-from cartwheel.spaces import SPACES, get_space
+from cartwheel.spaces.configspace import from_configspace_json, to_configspace_json
+from cartwheel.spaces.named import SPACES, get_space
+from cartwheel.spaces.optuna_distributions import from_optuna_json, to_optuna_json
+from cartwheel.spaces.parameters import Group
+from cartwheel.spaces.space import Space
 from cartwheel.spec import load_spec
 from cartwheel.toml_text import toml_text
 from cartwheel.user_files import read_user_file

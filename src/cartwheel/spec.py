@@ -37,7 +37,7 @@ from cartwheel.toml_text import toml_text
 from cartwheel.user_files import read_user_file
 
 if TYPE_CHECKING:
-    from cartwheel.space import Space
+    from cartwheel.spaces.space import Space
     from cartwheel.tuners.base import Tuner
 
 EXTENDABLE = frozenset({"num_episodes"})
@@ -124,7 +124,7 @@ class StudySpec(_Table):
     def _choose_space(cls, table: Any) -> Any:
         """Where no space is given, the small one of the planner: the agent's own, or its preset's."""
         from cartwheel.agents.pets.presets import PRESETS
-        from cartwheel.spaces import small_space_of
+        from cartwheel.spaces.named import small_space_of
 
         if not isinstance(table, Mapping):
             return table
@@ -138,8 +138,8 @@ class StudySpec(_Table):
 
     def make_space(self) -> "Space":
         """The space that is tuned: what ``agent`` fixes is not in it. Raises ConfigError."""
-        from cartwheel.space import Space
-        from cartwheel.spaces import get_space
+        from cartwheel.spaces.named import get_space
+        from cartwheel.spaces.space import Space
 
         try:
             known = Space.from_dict(self.space.parameters) if self.space.name is None else get_space(self.space.name)

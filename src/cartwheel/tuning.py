@@ -16,8 +16,8 @@ from cartwheel.observer import Observer
 from cartwheel.records import Config, Evaluation, SegmentId
 from cartwheel.reruns import FollowSchedule, rerun_purpose
 from cartwheel.results import Study
-from cartwheel.schedule import Schedule
-from cartwheel.space import Listed
+from cartwheel.schedules.schedule import Schedule
+from cartwheel.spaces.space import Listed
 from cartwheel.spec import StudySpec, differences, parse_spec
 from cartwheel.store.run_folder import SPEC, RunFolder, write_text
 from cartwheel.study import Purpose, StudyLoop

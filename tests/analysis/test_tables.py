@@ -23,7 +23,7 @@ from cartwheel.analysis.tables import (
     trial_noun,
 )
 from cartwheel.records import CheckpointId, Config, Episode, Report, Segment, SegmentId, Sources
-from cartwheel.spaces import SMALL
+from cartwheel.spaces.named import SMALL
 from made_up_study import DEFAULTS, EPISODE_LENGTH, made_up_study, per_env_step
 
 FAST: Config = {**DEFAULTS, "plan_horizon": 10}

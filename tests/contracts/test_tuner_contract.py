@@ -21,8 +21,8 @@ from cartwheel.records import (
     event_to_json,
     segment_id,
 )
-from cartwheel.schedule import Schedule, lineage
-from cartwheel.space import Space
+from cartwheel.schedules.schedule import Schedule, lineage
+from cartwheel.spaces.space import Space
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.registry import TUNERS
 from synthetic import RICH, RICH_SHAPED, Loop, SyntheticAgent, issued, make_or_skip, reports, tell_all

@@ -10,7 +10,7 @@ from runpy import run_path
 
 import pytest
 
-from cartwheel.cli import app, with_dotted_options
+from cartwheel.cli.app import app, with_dotted_options
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -15,7 +15,7 @@ from cartwheel.analysis.comparison import Run, compare
 from cartwheel.analysis.tables import StudyTables, incumbent, learning_curve, schedule_of
 from cartwheel.report import figures
 from cartwheel.report.style import BLUE, GREEN, NARROW, SVG, VERMILLION, WIDE, Layout, inline_svg, to_svg
-from cartwheel.space import Space
+from cartwheel.spaces.space import Space
 from made_up_study import CEILING, made_up_arms, made_up_study, per_env_step
 
 DRAW: dict[str, Callable[[StudyTables, Layout], Figure]] = {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cartwheel.records import Issued, Reported, Sources, Voided, segment_id
-from cartwheel.space import Choice, Float, Int, Space
+from cartwheel.spaces.space import Choice, Float, Int, Space
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.nested import draw_shapes
 from cartwheel.tuners.registry import make_tuner

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cartwheel.tuners.pbt_settings import AISTATS2021, PbtSettings
+from cartwheel.tuners.populations.pbt_settings import AISTATS2021, PbtSettings
 from cartwheel.tuners.registry import TUNERS, make_tuner, noun_of_trial, tuner_settings
 from synthetic import MIXED, PLAIN, SHAPED, make_or_skip
 

@@ -9,7 +9,7 @@ from typing import Any
 from cartwheel.analysis.comparison import Arm, Run
 from cartwheel.analysis.tables import EvaluationResult, StudyTables, Timing
 from cartwheel.errors import StorageError
-from cartwheel.schedule import Schedule
+from cartwheel.schedules.schedule import Schedule
 from cartwheel.spec import parse_spec
 from cartwheel.store.reading import KeptEvaluation, StudyReader
 from cartwheel.store.run_folder import ENVIRONMENT, RunFolder

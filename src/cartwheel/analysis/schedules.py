@@ -1,8 +1,8 @@
 """Schedules read from a study."""
 
 from cartwheel.analysis.tables import StudyTables, ranking, schedule_of
-from cartwheel.schedule import Schedule
-from cartwheel.schedule_fitting import average
+from cartwheel.schedules.fitting import average
+from cartwheel.schedules.schedule import Schedule
 
 
 def top_average(tables: StudyTables, num_top: int) -> Schedule:

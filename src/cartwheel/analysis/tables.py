@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cartwheel.records import Config, Episode, Report, Segment, SegmentId, score, segment_id
-from cartwheel.schedule import Schedule, lineage
-from cartwheel.space import Space
+from cartwheel.schedules.schedule import Schedule, lineage
+from cartwheel.spaces.space import Space
 from cartwheel.tuners.registry import noun_of_trial
 from cartwheel.tuners.replicates import NO_REPLICATES, ReplicatesSettings
 

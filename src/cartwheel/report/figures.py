@@ -48,8 +48,8 @@ from cartwheel.report.style import (
     new_figure,
     styled,
 )
-from cartwheel.schedule import Schedule, lineage
-from cartwheel.space import Int, Listed, Parameter
+from cartwheel.schedules.schedule import Schedule, lineage
+from cartwheel.spaces.space import Int, Listed, Parameter
 
 ARM_COLOURS = (MUTED, ORANGE, BLUE)
 """Baselines first; the last arm, the found one, is always blue."""

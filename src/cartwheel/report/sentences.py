@@ -22,7 +22,7 @@ from cartwheel.analysis.tables import (
 )
 from cartwheel.analysis.wording import compact, decimals_for, duration, fixed, listed, number, percent, plural
 from cartwheel.records import SCORE_WINDOW_EPISODES, Value
-from cartwheel.schedule import lineage
+from cartwheel.schedules.schedule import lineage
 
 _MODEL_WORDING = {
     "error_25_ahead": "predictions 25 steps ahead miss by {} standard deviations of the observations",

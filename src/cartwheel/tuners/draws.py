@@ -6,7 +6,7 @@ same configs: with the same seed, the population of PBT is the first draws of Ra
 
 from cartwheel.records import Value
 from cartwheel.seeds import numpy_rng
-from cartwheel.space import Space
+from cartwheel.spaces.space import Space
 
 
 def fresh_config(space: Space, seed: int, trial: int, index: int = 0) -> dict[str, Value]:

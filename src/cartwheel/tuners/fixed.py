@@ -12,8 +12,8 @@ from typing import Any
 
 from cartwheel.errors import did_you_mean
 from cartwheel.records import Config, Segment, Value
-from cartwheel.schedule import Schedule
-from cartwheel.space import Listed, Space
+from cartwheel.schedules.schedule import Schedule
+from cartwheel.spaces.space import Listed, Space
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.planned import Course, IndependentTrials
 

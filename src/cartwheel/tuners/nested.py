@@ -31,7 +31,7 @@ from cartwheel.records import (
     segment_id,
 )
 from cartwheel.seeds import numpy_rng, seed_integer
-from cartwheel.space import Space
+from cartwheel.spaces.space import Space
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.history import History
 

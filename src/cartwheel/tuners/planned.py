@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from cartwheel.records import Config, Event, Issued, Segment, SegmentId, Sources
-from cartwheel.space import Space
+from cartwheel.spaces.space import Space
 from cartwheel.tuners.base import settings_state
 from cartwheel.tuners.draws import first_config
 from cartwheel.tuners.history import History, require_planned

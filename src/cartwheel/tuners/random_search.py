@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cartwheel.records import Config, Segment
-from cartwheel.space import Space
+from cartwheel.spaces.space import Space
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.draws import first_config
 from cartwheel.tuners.planned import IndependentTrials

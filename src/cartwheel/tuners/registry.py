@@ -7,26 +7,13 @@ from functools import partial
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cartwheel.errors import did_you_mean
-from cartwheel.space import Space
-from cartwheel.tuners import (
-    asha,
-    bohb,
-    dehb,
-    fixed,
-    hyperband,
-    ipbt,
-    mf_pbt,
-    model_based,
-    pb2,
-    pbt,
-    pbt_asynchronous,
-    pbt_bt,
-    pbt_settings,
-    random_search,
-    successive_halving,
-)
+from cartwheel.spaces.space import Space
+from cartwheel.tuners import fixed, random_search
 from cartwheel.tuners.base import Tuner
+from cartwheel.tuners.halving import asha, bohb, dehb, hyperband, successive_halving
+from cartwheel.tuners.models import model_based
 from cartwheel.tuners.nested import Nested, draw_shapes
+from cartwheel.tuners.populations import ipbt, mf_pbt, pb2, pbt, pbt_asynchronous, pbt_bt, pbt_settings
 from cartwheel.tuners.replicates import Replicated, ReplicatesSettings
 
 NUM_SHAPES = "num_shapes"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cartwheel.records import CheckpointId, Episode, Issued, Report, Reported, Segment
-from cartwheel.space import Space
+from cartwheel.spaces.space import Space
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.registry import NUM_SHAPES, TUNERS, make_tuner, replicates_settings, tuner_settings
 

@@ -13,7 +13,7 @@ from cartwheel.agents.pets import hypers as lines
 from cartwheel.agents.pets.hypers import CEM_HYPERS, ModelHypers, PetsShape, PlannerName
 from cartwheel.agents.pets.setup import make_setup
 from cartwheel.envs.tasks import LINE
-from cartwheel.spaces import SPACES, get_space
+from cartwheel.spaces.named import SPACES, get_space
 from hand_made import planner_hypers
 
 

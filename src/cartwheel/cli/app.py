@@ -1,0 +1,400 @@
+"""The command line: parses, never decides. Everything heavy is imported inside the commands."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+
+from cartwheel.cli.options import (
+    AS_USUAL,
+    NO_CODE,
+    Count,
+    Hours,
+    Json,
+    Manner,
+    Names,
+    Overrides,
+    OwnCode,
+    Quiet,
+    Selection,
+    overrides,
+    schedule_file,
+)
+from cartwheel.errors import CartwheelError, ExitCode, UsageError
+
+app = App(
+    name="cartwheel",
+    help="Tune model-based reinforcement learning, statically and while the agent trains.",
+    help_epilogue="Any setting of a study file can be given as a dotted option: --tuner.population 8",
+    help_format="plaintext",  # markdown would cost a third of the time that `--help` takes
+    result_action="return_value",
+)
+
+
+@app.command
+def tune(
+    study: Path | None = None,
+    /,
+    *,
+    env_id: str | None = None,
+    tuner: str | None = None,
+    tune: Selection | None = None,
+    episodes: int | None = None,
+    episode_length: int | None = None,
+    seed: int | None = None,
+    run_dir: Path | None = None,
+    max_hours: Hours | None = None,
+    settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
+    own_code: OwnCode = NO_CODE,
+    manner: Manner = AS_USUAL,
+) -> int:
+    """Tune a population or a set of agents: start a study, or resume or extend it where it exists.
+
+    Parameters
+    ----------
+    study: Path
+        Study file (TOML). Options override it.
+    env_id: str
+        Environment, such as Pendulum-v1 or cartpole-swingup.
+    tuner: str
+        Tuner, such as pbt or random-search.
+    tune: str
+        What is tuned: hyperparameters of the model, of the planner, or all.
+    episodes: int
+        Model-driven episodes of each trial; more than before extends a study.
+    episode_length: int
+        Environment steps of an episode, where the task's own length is not wanted.
+    seed: int
+        All randomness follows from it.
+    run_dir: Path
+        Where the study lives; default: runs/NAME.
+    max_hours: float
+        Stop resumably after this time.
+    """
+    from cartwheel.cli import commands
+
+    options = {
+        "env_id": env_id,
+        "tuner.name": tuner,
+        "space.tune": tune,
+        "num_episodes": episodes,
+        "episode_length": episode_length,
+        "seed": seed,
+    }
+    spec = commands.read_spec(study, options, overrides(settings), own_code.run())
+    return commands.do_tune(spec, run_dir, study, max_hours, manner.output())
+
+
+@app.command
+def demo(
+    study: Path,
+    /,
+    *,
+    run_dir: Path = Path("runs/demo"),
+    seeds: Count = 8,
+    settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
+    own_code: OwnCode = NO_CODE,
+    manner: Manner = AS_USUAL,
+) -> int:
+    """Tune, then train anew on fresh seeds under the default config, Random Search's best and the found schedule.
+
+    Parameters
+    ----------
+    study: Path
+        Study file (TOML), such as studies/demo.toml.
+    run_dir: Path
+        Where everything lives. The same command goes on where it was stopped.
+    seeds: int
+        Fresh trainings under each.
+    """
+    from cartwheel.cli import commands
+
+    spec = commands.read_spec(study, {}, overrides(settings), own_code.run())
+    return commands.do_demo(spec, run_dir, seeds, manner.output())
+
+
+@app.command
+def train(
+    study: Path | None = None,
+    /,
+    *,
+    env_id: str | None = None,
+    episodes: int | None = None,
+    config: Path | None = None,
+    schedule: Path | None = None,
+    rename: Names = [],  # noqa: B006 - as above
+    seed: int | None = None,
+    run_dir: Path | None = None,
+    settings: Overrides = [],  # noqa: B006 - as above
+    own_code: OwnCode = NO_CODE,
+    manner: Manner = AS_USUAL,
+) -> int:
+    """Train one agent, with its default hyperparameters or given ones.
+
+    Parameters
+    ----------
+    study: Path
+        Study file (TOML), for the environment and the agent.
+    env_id: str
+        Environment.
+    episodes: int
+        Model-driven episodes.
+    config: Path
+        Hyperparameter values, one per line (TOML) or as JSON.
+    schedule: Path
+        Schedule: any file that `cartwheel schedule` reads.
+    seed: int
+        All randomness follows from it.
+    run_dir: Path
+        Where the training lives; default: runs/ENV-train.
+    """
+    from cartwheel.cli import commands
+
+    options = {"env_id": env_id, "num_episodes": episodes, "seed": seed}
+    spec = commands.read_spec(study, options, {"engine.lanes": "1", **overrides(settings)}, own_code.run())
+    return commands.do_train(spec, config, schedule_file(schedule, rename), run_dir, manner.output())
+
+
+@app.command
+def evaluate(
+    path: Path | None = None,
+    /,
+    *,
+    env_id: str | None = None,
+    model: Literal["learned", "simulator"] = "learned",
+    episodes: Count = 10,
+    seed: int = 0,
+    settings: Overrides = [],  # noqa: B006 - as above
+    own_code: OwnCode = NO_CODE,
+    manner: Manner = AS_USUAL,
+) -> int:
+    """Play episodes: with the best agent of a run folder, an exported agent, or the true dynamics.
+
+    Parameters
+    ----------
+    path: Path
+        Run folder or agent folder.
+    env_id: str
+        Environment, with --model simulator.
+    model: str
+        "simulator" plans with the true dynamics instead of a learned model.
+    episodes: int
+        How many.
+    seed: int
+        Of the episodes' start states.
+    """
+    from cartwheel.cli import commands
+
+    output, own = manner.output(), own_code.run()
+    if model == "simulator" and path is None:
+        options = {"env_id": env_id, "num_episodes": 1, "seed": seed}
+        spec = commands.read_spec(None, options, overrides(settings), own)
+        return commands.do_evaluate_simulator(spec, episodes, output)
+    if model == "simulator" or path is None or env_id is not None or settings:
+        raise UsageError(
+            "give either a folder, or --env-id with --model simulator", "command line", "see cartwheel evaluate --help"
+        )
+    return commands.do_evaluate(path, episodes, seed, output)
+
+
+@app.command
+def export(
+    run_dir: Path, /, *, out: Path, own_code: OwnCode = NO_CODE, quiet: Quiet = False, as_json: Json = False
+) -> int:
+    """Write the best agent into a folder that cartwheel.Agent.load reads.
+
+    Parameters
+    ----------
+    run_dir: Path
+        Run folder.
+    out: Path
+        The new folder.
+    """
+    from cartwheel.cli import commands
+
+    own_code.run()
+    return commands.do_export(run_dir, out, commands.Output(quiet, as_json))
+
+
+@app.command
+def status(run_dir: Path, /, *, as_json: Json = False) -> int:
+    """Say how far a study is; it may be running.
+
+    Parameters
+    ----------
+    run_dir: Path
+        Run folder.
+    """
+    from cartwheel.cli import commands
+
+    return commands.do_status(run_dir, commands.Output(is_json=as_json))
+
+
+@app.command
+def report(run_dir: Path, /, *, own_code: OwnCode = NO_CODE, quiet: Quiet = False, as_json: Json = False) -> int:
+    """Write report.html and its figures into the run folder.
+
+    Parameters
+    ----------
+    run_dir: Path
+        Run folder.
+    """
+    from cartwheel.cli import commands
+
+    own_code.run()
+    return commands.do_report(run_dir, commands.Output(quiet, as_json))
+
+
+@app.command
+def schedule(
+    source: Path,
+    /,
+    *,
+    top: Count | None = None,
+    episodes: Count | None = None,
+    simplify: Count | None = None,
+    shape: Literal["constant", "linear"] | None = None,
+    space: str | None = None,
+    rename: Names = [],  # noqa: B006 - as above
+    file_format: Annotated[Literal["cartwheel", "aistats2021"], Parameter(name="--format")] = "cartwheel",
+    out: Path | None = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Print hyperparameters over episodes, or write them into a file: the best agent's, or those of another file.
+
+    Parameters
+    ----------
+    source: Path
+        Run folder; or a schedule file: ours, one that came with the AISTATS 2021 paper, or pbt_policy_ID.txt of Ray.
+    top: int
+        The mean over so many of the best trials, instead of the best one's.
+    episodes: int
+        Only the first so many. Ray's files need it: they do not say where the last config ends.
+    simplify: int
+        The nearest schedule of at most so many pieces; says how near.
+    shape: str
+        Of these pieces; a linear one is a line in the parameter, in its logarithm where the space has it so.
+    space: str
+        In which distances are measured, such as small; default: the study's.
+    file_format: str
+        "aistats2021" has one config per episode.
+    out: Path
+        File for `cartwheel train --schedule` and `cartwheel rerun --schedule`.
+    """
+    from cartwheel.cli import commands
+    from cartwheel.scheduling import Wanted
+
+    wanted = Wanted(top, episodes, simplify, shape, space, file_format)
+    return commands.do_schedule(schedule_file(source, rename), wanted, out, commands.Output(quiet, as_json))
+
+
+@app.command
+def space(
+    source: str,
+    /,
+    *,
+    file_format: Annotated[Literal["toml", "configspace", "optuna"], Parameter(name="--format")] = "toml",
+    group: Literal["model", "planner"] = "model",
+    out: Path | None = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Print a search space, or write it into a file; turns those of ConfigSpace and Optuna into ours, and back.
+
+    Parameters
+    ----------
+    source: str
+        Name, such as small; study file (.toml); file of ConfigSpace or of Optuna's distributions (.json).
+    file_format: str
+        "toml" is the [space] of a study file.
+    group: str
+        Of hyperparameters whose file does not say.
+    out: Path
+        The file.
+    """
+    from cartwheel.cli import commands
+
+    return commands.do_space(source, file_format, group, out, commands.Output(quiet, as_json))
+
+
+@app.command
+def rerun(
+    run_dir: Path,
+    /,
+    *,
+    schedule: Path | None = None,
+    rename: Names = [],  # noqa: B006 - as above
+    name: str = "found",
+    seeds: Count = 5,
+    own_code: OwnCode = NO_CODE,
+    manner: Manner = AS_USUAL,
+) -> int:
+    """Train anew on fresh test seeds under the found schedule, and evaluate.
+
+    Parameters
+    ----------
+    run_dir: Path
+        Run folder.
+    schedule: Path
+        Another schedule: any file that `cartwheel schedule` reads.
+    name: str
+        The results go to reruns/NAME of the run folder.
+    seeds: int
+        How many; more than before adds to them.
+    """
+    from cartwheel.cli import commands
+
+    own_code.run()
+    return commands.do_rerun(run_dir, schedule_file(schedule, rename), name, seeds, manner.output())
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The program ``cartwheel``: every error that the user can act on is one line, and an exit code."""
+    try:
+        tokens = with_dotted_options(sys.argv[1:] if arguments is None else arguments)
+        code = app(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        code = _fail(" ".join(str(error).split()), ExitCode.USAGE)
+    except CartwheelError as error:
+        code = _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        code = _fail("interrupted", ExitCode.INTERRUPTED)
+    _drop_unread_output()
+    raise SystemExit(0 if code is None else int(code))
+
+
+def with_dotted_options(tokens: Sequence[str]) -> list[str]:
+    """``--a.b VALUE`` and ``--a.b=VALUE`` as ``--set=a.b=VALUE``; everything else as it is."""
+    turned: list[str] = []
+    rest = iter(tokens)
+    for token in rest:
+        name, has_value, value = token.partition("=")
+        if not name.startswith("--") or "." not in name:
+            turned.append(token)
+            continue
+        value = value if has_value else next(rest, "")
+        if not value:
+            raise UsageError(f"no value for {name}", "command line", f"give {name} VALUE")
+        turned.append(f"--set={name[2:].replace('-', '_')}={value}")
+    return turned
+
+
+def _fail(message: str, code: ExitCode) -> ExitCode:
+    with contextlib.suppress(OSError):
+        print(f"cartwheel: error: {message}", file=sys.stderr)
+    return code
+
+
+def _drop_unread_output() -> None:
+    """Python would fail at its very end, and change the exit code, over output whose reader has gone."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:  # as it is where the shell has closed it
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

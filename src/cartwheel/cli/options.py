@@ -1,0 +1,114 @@
+"""The options that commands share, and what is made of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, overload
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from cartwheel.errors import UsageError
+
+if TYPE_CHECKING:
+    from cartwheel.cli.commands import Output
+    from cartwheel.schedules.files import ScheduleFile
+    from cartwheel.task_files import TaskFile
+
+Overrides = Annotated[
+    list[str], Parameter(name="--set", negative=(), show_default=False, help="KEY=VALUE; --KEY VALUE means the same.")
+]
+Quiet = Annotated[bool, Parameter(negative=(), show_default=False, help="Say nothing but errors.")]
+Json = Annotated[
+    bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON, one object per line.")
+]
+Names = Annotated[
+    list[str],
+    Parameter(negative=(), show_default=False, help="THEIRS=OURS, in a file of Ray's; THEIRS= leaves it out."),
+]
+
+# as cartwheel.spaces.space has it, which takes NumPy to import
+Selection = Literal["model", "planner", "joint"]
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
+Hours = Annotated[float, Parameter(validator=Number(gt=0))]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Manner:
+    """How a command that runs agents goes about it; none of it changes results.
+
+    Parameters
+    ----------
+    quiet: bool
+        Say nothing but errors.
+    as_json: bool
+        Print JSON, one object per line.
+    no_compile_cache: bool
+        Neither read nor keep compiled programs in the user's cache folder.
+    """
+
+    quiet: Annotated[bool, Parameter(negative=(), show_default=False)] = False
+    as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False
+    no_compile_cache: Annotated[bool, Parameter(negative=(), show_default=False)] = False
+
+    def output(self) -> "Output":
+        """What the commands take."""
+        from cartwheel.backend import InlineBackend
+        from cartwheel.cli.commands import Output
+
+        return Output(self.quiet, self.as_json, InlineBackend(has_compile_cache=not self.no_compile_cache))
+
+
+AS_USUAL = Manner()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class OwnCode:
+    """Code of the user's own: run only because the command line names it, never because a file that was read does.
+
+    Parameters
+    ----------
+    task_file: Path
+        Python file that defines `task`; it is run.
+    allow_env_import: bool
+        Let an environment's id name a module, as in module:Env-v0, and import that.
+    """
+
+    task_file: Path | None = None
+    allow_env_import: Annotated[bool, Parameter(negative=(), show_default=False)] = False
+
+    def run(self) -> "TaskFile | None":
+        """The task of the file, if one is given."""
+        from cartwheel.cli.commands import run_own_code
+
+        return run_own_code(self.task_file, self.allow_env_import)
+
+
+NO_CODE = OwnCode()
+
+
+def overrides(settings: Sequence[str]) -> dict[str, str]:
+    return _pairs(settings, "--set", "KEY=VALUE", "--set tuner.population=8")
+
+
+@overload
+def schedule_file(path: Path, rename: Sequence[str]) -> "ScheduleFile": ...
+@overload
+def schedule_file(path: Path | None, rename: Sequence[str]) -> "ScheduleFile | None": ...
+def schedule_file(path: Path | None, rename: Sequence[str]) -> "ScheduleFile | None":
+    from cartwheel.schedules.files import ScheduleFile
+
+    names = _pairs(rename, "--rename", "THEIRS=OURS", "--rename lr=learning_rate")
+    if path is None and names:
+        raise UsageError("nothing to rename", "--rename", "give --schedule FILE")
+    return None if path is None else ScheduleFile(path, names)
+
+
+def _pairs(texts: Sequence[str], option: str, form: str, example: str) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    for key, equals, _ in pairs:
+        if not key or not equals:
+            raise UsageError(f"not {form}: {key!r}", option, f"give for example {example}")
+    return {key: value for key, _, value in pairs}

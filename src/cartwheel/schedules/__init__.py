@@ -1,0 +1,1 @@
+"""Schedules: configs over episodes, how to find, fit, read and write them."""

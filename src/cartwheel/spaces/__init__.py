@@ -1,0 +1,1 @@
+"""Search spaces: what hyperparameters there are, their ranges, conditions and priors, and the formats of others."""

@@ -1,0 +1,1 @@
+"""Tuners that stop trials early, and the searches built on them."""

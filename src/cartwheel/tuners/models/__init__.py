@@ -1,0 +1,1 @@
+"""Tuners that learn a model of the score: Optuna's samplers."""

@@ -1,0 +1,1 @@
+"""Tuners that change hyperparameters while agents train: PBT and its successors, exploit x explore x archive."""
