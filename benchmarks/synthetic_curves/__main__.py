@@ -4,18 +4,15 @@ A row is appended when a study ends; the same command again runs only what is mi
 """
 
 import argparse
-import csv
-from collections.abc import Sequence
-from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.synthetic_curves.arms import ARMS, ORACLES, run_arm
+from benchmarks.synthetic_curves.arms import ARMS, ORACLES
 from benchmarks.synthetic_curves.formula import NOISES
 from benchmarks.synthetic_curves.gates import gates, needed
 from benchmarks.synthetic_curves.publish import publish
-from benchmarks.synthetic_curves.study import Result
+from benchmarks.synthetic_curves.running import run_all
 from benchmarks.synthetic_curves.summary import BASELINE, shown, summary
-from benchmarks.synthetic_curves.table import NUM_SEEDS, RAW_COLUMNS, Job, all_jobs, read_table, row, whole_lines
+from benchmarks.synthetic_curves.table import NUM_SEEDS, all_jobs, read_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +23,7 @@ def main() -> None:
     before = read_table(options.raw)
     arms = dict.fromkeys([*ORACLES, BASELINE, *options.arms])
     jobs = [job for job in all_jobs(arms, options.seeds) if job not in before]
-    _run(jobs, options.raw, options.jobs)
+    run_all(jobs, options.raw, options.jobs)
     table = read_table(options.raw)
     lines = list(summary(table))
     known = [noise for noise in NOISES if all(table.seeds(scenario, arm) for scenario, arm in needed(noise))]
@@ -44,19 +41,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=NUM_SEEDS, help="at most so many")
     parser.add_argument("--publish", action="store_true", help="write what docs/choosing.md shows")
     return parser.parse_args()
-
-
-def _run(jobs: Sequence[Job], path: Path, num_processes: int) -> None:
-    path.write_text("".join(whole_lines(path)) or ",".join(RAW_COLUMNS) + "\n")
-    # not by fork, which a process whose libraries have threads may not survive
-    with path.open("a", newline="", buffering=1) as file, get_context("spawn").Pool(num_processes) as pool:
-        writer = csv.writer(file, lineterminator="\n")
-        for job, result in pool.imap_unordered(_result, jobs, chunksize=8):
-            writer.writerow(row(job, result))
-
-
-def _result(job: Job) -> tuple[Job, Result]:
-    return job, run_arm(job.arm, job.scenario, job.seed)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from benchmarks.synthetic_curves import __main__ as program
 from benchmarks.synthetic_curves.agent import FormulaAgent
 from benchmarks.synthetic_curves.arms import ARMS, run_arm
 from benchmarks.synthetic_curves.formula import (
@@ -27,6 +26,7 @@ from benchmarks.synthetic_curves.formula import (
 )
 from benchmarks.synthetic_curves.gates import gates, needed
 from benchmarks.synthetic_curves.publish import filled_guide
+from benchmarks.synthetic_curves.running import run_all
 from benchmarks.synthetic_curves.study import Result
 from benchmarks.synthetic_curves.summary import summary, write_summary
 from benchmarks.synthetic_curves.table import Job, Table, all_jobs, read_table, row
@@ -227,11 +227,11 @@ def test_what_is_there_is_not_run_again(tmp_path: Path, monkeypatch: pytest.Monk
     """Not even after a kill in the middle of a line; and the table that comes out is that of an uninterrupted run."""
     raw = tmp_path / "raw.csv"
     jobs = all_jobs(["best-schedule", "random-search", "fixed"], 2)
-    program._run(jobs[:50], raw, 1)
+    run_all(jobs[:50], raw, 1)
     raw.write_text(raw.read_text()[:-4])
     rest = [job for job in jobs if job not in read_table(raw)]
     assert len(rest) == len(jobs) - 49
-    program._run(rest, raw, 1)
+    run_all(rest, raw, 1)
     table = read_table(raw)
     assert all(row(job, run_arm(job.arm, job.scenario, job.seed)) for job in jobs[:3])
     lines = list(summary(table))
