@@ -1,4 +1,4 @@
-"""What Optuna's samplers would try next (Akiba et al. 2019). The only file that imports Optuna, and only when asked.
+"""What Optuna's samplers would try next (Akiba et al. 2019). Optuna is imported only when asked.
 
 A study of Optuna's is made anew, in memory, for every decision, from results in a stated order, and its sampler's seed
 is addressed by names. So what is proposed is a function of the arguments; nothing is kept.
@@ -79,7 +79,7 @@ def propose(
     """
     told = list(zip((one.config for one in observed), finite([one.score for one in observed]), strict=True))
     seed = seed_integer(*names)
-    with _study(space, told) as study:
+    with past_study(space, told) as study:
         if sampler == "tpe":
             study.sampler = _tpe(seed, num_good)
         else:
@@ -94,7 +94,7 @@ def next_generation(space: Space, names: Names, generations: Sequence[Sequence[f
     Its whole course is run again. Choices are none of its coordinates: they are drawn at random.
     """
     # from a trial of the past Optuna learns what the parameters are, and here nothing else
-    with _study(space, [(space.default, 0.0)]) as study:
+    with past_study(space, [(space.default, 0.0)]) as study:
         study.sampler = _cma_es(seed_integer(*names), population=num)
         for scores in generations:
             asked = [study.ask(_distributions(space)) for _ in range(num)]
@@ -110,7 +110,7 @@ def finite(scores: Sequence[float]) -> list[float]:
 
 
 @contextmanager
-def _study(space: Space, told: Sequence[tuple[Config, float]]) -> Iterator["Study"]:
+def past_study(space: Space, told: Sequence[tuple[Config, float]]) -> Iterator["Study"]:
     """A study that has been told all this. Inside, Optuna neither logs nor warns that something is experimental."""
     import optuna
 

@@ -1,0 +1,125 @@
+"""Objective mismatch: does a model that predicts better make an agent that returns more?
+
+Rank correlations of a model's error with the return, taken apart in three ways, because agents learn: over all
+episodes of all agents, where both improve with age and so agree anyway; *between* agents of equal age; and *within* an
+agent, from episode to episode. The objective is mismatched where the last two are near zero or positive.
+
+Intervals come from a bootstrap over agents: the episodes of one agent are not independent.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from scipy import stats
+
+from cartwheel.analysis.hierarchical import ends
+from cartwheel.analysis.statistics import Interval
+from cartwheel.analysis.tables import StudyTables
+
+View: TypeAlias = Literal["all", "between agents", "within an agent"]
+ERRORS = ("unseen_nll", "error_1_ahead", "error_5_ahead", "error_25_ahead")
+"""Of a new episode, before it is learned from: -log likelihood, and open-loop errors so many steps ahead."""
+MIN_POINTS = 4
+"""Fewer points have no rank correlation worth averaging."""
+NUM_RESAMPLES = 200
+"""Each takes dozens of rank correlations; the ends of the interval then wobble by about a tenth of its width."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One model-driven episode: which agent ran it, at which age, what its model missed by and what it returned."""
+
+    agent: int
+    episode: int
+    error: float
+    return_: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """``interval`` is None where there is nothing to correlate."""
+
+    error: str
+    view: View
+    interval: Interval | None
+    num_points: int
+    num_agents: int
+
+
+def points(studies: Sequence[StudyTables], error: str) -> list[Point]:
+    """All finite pairs. An agent is a trial of a study: copies share a past, but not the episodes counted here."""
+    found = []
+    for number, tables in enumerate(studies):
+        for segment in tables.segments.values():
+            for episode in tables.episodes.get(segment.id, ()):
+                value = episode.metrics.get(error, math.nan)
+                if not episode.is_random and math.isfinite(value) and math.isfinite(episode.return_):
+                    agent = number * 1_000_000 + segment.trial
+                    found.append(Point(agent, episode.index, value, episode.return_))
+    return found
+
+
+def mismatches(of: Sequence[Point], error: str, rng: np.random.Generator) -> list[Mismatch]:
+    """The three correlations, each with its interval."""
+    views: dict[View, Callable[[Sequence[Point]], float]] = {
+        "all": rank_correlation,
+        "between agents": between_agents,
+        "within an agent": within_agents,
+    }
+    return [_mismatch(of, error, view, correlate, rng) for view, correlate in views.items()]
+
+
+def rank_correlation(of: Sequence[Point]) -> float:
+    """Spearman's, of error and return; NaN for few points or where one of them never changes."""
+    errors, returns = [point.error for point in of], [point.return_ for point in of]
+    if len(of) < MIN_POINTS or len(set(errors)) == 1 or len(set(returns)) == 1:
+        return math.nan
+    # as scipy's spearmanr, without its p-value, which takes ten times as long
+    return float(np.corrcoef(stats.rankdata(errors), stats.rankdata(returns))[0, 1])
+
+
+def between_agents(of: Sequence[Point]) -> float:
+    """The mean, over episodes, of the correlation among the agents that ran that episode."""
+    return _mean_by(of, lambda point: point.episode)
+
+
+def within_agents(of: Sequence[Point]) -> float:
+    """The mean, over agents, of the correlation among an agent's episodes."""
+    return _mean_by(of, lambda point: point.agent)
+
+
+def _mean_by(of: Sequence[Point], key: Callable[[Point], int]) -> float:
+    groups: dict[int, list[Point]] = defaultdict(list)
+    for point in of:
+        groups[key(point)].append(point)
+    found = [value for group in groups.values() if not math.isnan(value := rank_correlation(group))]
+    return math.fsum(found) / len(found) if found else math.nan
+
+
+def _mismatch(
+    of: Sequence[Point],
+    error: str,
+    view: View,
+    correlate: Callable[[Sequence[Point]], float],
+    rng: np.random.Generator,
+) -> Mismatch:
+    by_agent: dict[int, list[Point]] = defaultdict(list)
+    for point in of:
+        by_agent[point.agent].append(point)
+    value = correlate(of)
+    if math.isnan(value):
+        return Mismatch(error, view, None, len(of), len(by_agent))
+    agents = list(by_agent.values())
+    draws = [correlate(_drawn(agents, rng)) for _ in range(NUM_RESAMPLES)]
+    low, high = ends(np.array([draw for draw in draws if not math.isnan(draw)]))
+    return Mismatch(error, view, Interval(value, float(low), float(high)), len(of), len(agents))
+
+
+def _drawn(agents: Sequence[Sequence[Point]], rng: np.random.Generator) -> list[Point]:
+    """Agents with replacement; one that is drawn twice counts as two."""
+    chosen = rng.integers(len(agents), size=len(agents))
+    return [Point(new, p.episode, p.error, p.return_) for new, k in enumerate(chosen) for p in agents[k]]

@@ -1,0 +1,122 @@
+"""Transfer: what configs and schedules found on one task are worth on it and on others, and what it costs to move them.
+
+Everything that is moved trains new agents on the target's test seeds, beside the default config on the same seeds.
+A cell of the matrix is the IQM of these returns, over tuner seeds and test seeds, and its difference to the default's.
+The *price of transferring* is what a dynamic schedule returns less what a static incumbent of the same source does.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from cartwheel.analysis.evidence import MIN_TUNER_SEEDS
+from cartwheel.analysis.hierarchical import aggregate_interval, iqm_difference, iqm_of
+from cartwheel.analysis.statistics import Array, Interval
+from cartwheel.seeds import numpy_rng
+
+Kind: TypeAlias = Literal["static", "dynamic"]
+"""Whether what is moved keeps one config or changes it over episodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The new agents under one schedule on one target: scores by test seed, -inf where a training failed.
+
+    ``arm`` names how it was found ("pbt", "pbt, 3 pieces", a file's name), ``source`` the task it was found on.
+    """
+
+    source: str
+    arm: str
+    kind: Kind
+    tuner_seed: int
+    target: str
+    scores: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One entry of the matrix; ``gain``: against the default config on the same test seeds, None without it."""
+
+    source: str
+    arm: str
+    kind: Kind
+    target: str
+    iqm: Interval
+    gain: Interval | None
+    num_schedules: int
+    num_test_seeds: int
+
+    @property
+    def is_home(self) -> bool:
+        """Whether it was moved to new seeds only."""
+        return self.source == self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dynamic minus static, found on ``source``, followed on ``target``."""
+
+    source: str
+    target: str
+    dynamic: str
+    static: str
+    interval: Interval
+    is_claim: bool
+
+
+def matrix(moved: Sequence[Moved], defaults: Mapping[str, Mapping[int, float]]) -> list[Cell]:
+    """A cell for every (source, arm, target); ``defaults``: by target the scores of the default config."""
+    return [_cell(group, defaults.get(group[0].target)) for group in _groups(moved)]
+
+
+def prices(moved: Sequence[Moved]) -> list[Price]:
+    """For every dynamic arm against every static one of the same source, on each target that both reached."""
+    groups = _groups(moved)
+    return [
+        _price(dynamic, static)
+        for dynamic in groups
+        for static in groups
+        if (dynamic[0].kind, static[0].kind) == ("dynamic", "static")
+        and (dynamic[0].source, dynamic[0].target) == (static[0].source, static[0].target)
+        and _common([*dynamic, *static])
+    ]
+
+
+def _groups(moved: Sequence[Moved]) -> list[list[Moved]]:
+    found: dict[tuple[str, str, str], list[Moved]] = {}
+    for one in moved:
+        found.setdefault((one.source, one.arm, one.target), []).append(one)
+    return list(found.values())
+
+
+def _cell(group: Sequence[Moved], default: Mapping[int, float] | None) -> Cell:
+    first, seeds = group[0], _common(group)
+    names = (first.source, first.arm, first.target)
+    interval = aggregate_interval([[_scores(group, seeds)]], iqm_of(0), numpy_rng("transfer", *names))
+    shared = [seed for seed in seeds if default is not None and seed in default]
+    gain = None
+    if default is not None and shared:
+        beside = np.array([[default[seed] for seed in shared]])
+        gain = aggregate_interval(
+            [[_scores(group, shared), beside]], iqm_difference(0, 1), numpy_rng("transfer gain", *names)
+        )
+    return Cell(*names[:2], first.kind, first.target, interval, gain, len(group), len(seeds))
+
+
+def _price(dynamic: Sequence[Moved], static: Sequence[Moved]) -> Price:
+    seeds = _common([*dynamic, *static])
+    names = (dynamic[0].source, dynamic[0].target, dynamic[0].arm, static[0].arm)
+    strata = [[_scores(dynamic, seeds), _scores(static, seeds)]]
+    interval = aggregate_interval(strata, iqm_difference(0, 1), numpy_rng("price", *names))
+    return Price(*names, interval, min(len(dynamic), len(static)) >= MIN_TUNER_SEEDS)
+
+
+def _common(group: Sequence[Moved]) -> list[int]:
+    return sorted(set.intersection(*(set(one.scores) for one in group)))
+
+
+def _scores(group: Sequence[Moved], seeds: Sequence[int]) -> Array:
+    return np.array([[one.scores.get(seed, -math.inf) for seed in seeds] for one in group])

@@ -1,0 +1,78 @@
+"""Correlations of model error and return: made-up agents for which every view has a known answer."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cartwheel.analysis.mismatch import Point, between_agents, mismatches, points, rank_correlation, within_agents
+from made_up_study import made_up_study
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(2)
+
+
+def learning(between: float, within: float, num_agents: int = 12, num_episodes: int = 10) -> list[Point]:
+    """Errors fall and returns rise with age; beside that, a better model returns more or less as told."""
+    world, found = rng(), []
+    for agent in range(num_agents):
+        own = world.normal()
+        for episode in range(1, num_episodes + 1):
+            now = world.normal()
+            error = -0.5 * episode + own + now
+            found.append(Point(agent, episode, error, 100 * episode + between * own + within * now))
+    return found
+
+
+def test_rank_correlation_ignores_any_monotone_change_of_scale() -> None:
+    some = [Point(0, k, math.exp(k), -math.atan(k)) for k in range(6)]
+    assert rank_correlation(some) == pytest.approx(-1.0)
+    tied = [(1, 2), (1, 3), (2, 3), (5, 1), (4, 0)]
+    of_scipy = stats.spearmanr([a for a, _ in tied], [b for _, b in tied]).statistic
+    assert rank_correlation([Point(0, 1, a, b) for a, b in tied]) == pytest.approx(of_scipy)
+
+
+def test_age_alone_makes_error_and_return_agree_over_all_episodes() -> None:
+    """The trap: models and returns both improve with age, and say nothing of each other."""
+    aged = learning(between=0.0, within=0.0)
+    assert rank_correlation(aged) < -0.5
+    luck = iter(rng().normal(size=len(aged)))
+    assert abs(between_agents([Point(p.agent, p.episode, p.error, p.return_ + next(luck)) for p in aged])) < 0.2
+
+
+def test_views_take_agents_and_episodes_apart() -> None:
+    """Only better agents return more: seen between agents; of one age, with the sign that it has."""
+    some = learning(between=-10.0, within=-10.0)
+    assert between_agents(some) == pytest.approx(-1.0)
+    assert within_agents(some) < -0.5
+    mixed = learning(between=+10.0, within=0.0)
+    assert between_agents(mixed) > 0.5
+    assert within_agents(mixed) < 0
+
+
+def test_intervals_come_from_agents_not_from_episodes() -> None:
+    """Doubling every agent's episodes leaves the interval as wide as it was."""
+    some = learning(between=-1.0, within=0.0)
+    doubled = [*some, *(Point(p.agent, p.episode + 100, p.error, p.return_) for p in some)]
+    (one, _, _), (two, _, _) = mismatches(some, "x", rng()), mismatches(doubled, "x", rng())
+    assert one.interval is not None
+    assert two.interval is not None
+    assert two.num_points == 2 * one.num_points
+    widths = [found.interval.high - found.interval.low for found in (one, two) if found.interval]
+    assert widths[1] > 0.6 * widths[0]
+    assert one.interval.low <= one.interval.point <= one.interval.high
+
+
+def test_points_are_finite_model_driven_episodes_of_every_study() -> None:
+    study = made_up_study()
+    of_two = points([study, study], "error_25_ahead")
+    assert len(of_two) == 2 * len(points([study], "error_25_ahead"))
+    assert all(point.episode > 0 and math.isfinite(point.return_) for point in of_two)
+    assert len({point.agent for point in of_two}) == 2 * len(study.trials)
+
+
+def test_without_data_there_is_no_interval() -> None:
+    assert [found.interval for found in mismatches([], "x", rng())] == [None, None, None]
+    assert points([made_up_study()], "no such metric") == []
