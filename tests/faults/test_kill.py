@@ -1,0 +1,52 @@
+"""SIGKILL at any moment: nothing acknowledged is lost, and the resumed study ends bit for bit as the whole one."""
+
+import signal
+import time
+
+import numpy as np
+
+import faults
+from faults.case import Case, Whole, finish
+from faults.conftest import MakeCase
+from faults.steps import Fault
+
+MAX_RESUME_S = 5.0
+
+
+def check_resumed(case: Case, whole: Whole, num_deaths: int = 1) -> None:
+    """What was acknowledged before the last death is not run again, and the rest of the study takes seconds."""
+    acknowledged, before = case.told(), case.ran()
+    began = time.perf_counter()
+    finish(case)
+    assert time.perf_counter() - began < MAX_RESUME_S
+    again = case.ran() - before
+    names = {f"{'validation-of-' * (kind != 'episode')}{segment} {index}" for kind, segment, index, _ in acknowledged}
+    assert not names & again.keys()
+    whole.check(case, acknowledged, num_deaths)
+
+
+def test_killed_at_random_times(make_case: MakeCase, whole: Whole) -> None:
+    """The process group, 1 to 3 times in a row, then the same command to the end."""
+    rng = np.random.default_rng(0)
+    for number in range(faults.count(ci=20, long=200)):
+        case = make_case(number)
+        num_deaths = int(rng.integers(1, 4))
+        for _ in range(num_deaths):
+            pid = case.start()
+            time.sleep(rng.uniform(0.0, whole.wall_s))
+            case.kill(pid)
+        check_resumed(case, whole, num_deaths)
+
+
+def test_killed_at_named_steps(make_case: MakeCase, whole: Whole) -> None:
+    """Right before and right after every kind of step on disk: each name in turn, at a random one of its times."""
+    counted = make_case("counted")
+    counted.run(has_steps=True)
+    names = counted.steps()
+    kinds, rng = sorted(set(names)), np.random.default_rng(1)
+    for number in range(faults.count(ci=20, long=200)):
+        places = [place for place, name in enumerate(names, 1) if name == kinds[number % len(kinds)]]
+        action = "kill-before" if rng.random() < 0.5 else "kill-after"
+        case = make_case(number)
+        assert case.run(fault=Fault(int(rng.choice(places)), action)) == -signal.SIGKILL  # type: ignore[arg-type]
+        check_resumed(case, whole)
