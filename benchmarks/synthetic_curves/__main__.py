@@ -6,7 +6,7 @@ A row is appended when a study ends; the same command again runs only what is mi
 import argparse
 from pathlib import Path
 
-from benchmarks.synthetic_curves.arms import ARMS, ORACLES
+from benchmarks.synthetic_curves.arms import ARMS, AVAILABLE, ORACLES
 from benchmarks.synthetic_curves.formula import NOISES
 from benchmarks.synthetic_curves.gates import gates, needed
 from benchmarks.synthetic_curves.publish import publish
@@ -37,7 +37,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.synthetic_curves", description=__doc__)
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
     parser.add_argument("--raw", type=Path, default=ROOT / "runs/synthetic-curves.csv", help="where the rows are kept")
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), metavar="ARM")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=AVAILABLE, metavar="ARM")
     parser.add_argument("--seeds", type=int, default=NUM_SEEDS, help="at most so many")
     parser.add_argument("--publish", action="store_true", help="write what docs/choosing.md shows")
     return parser.parse_args()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 from benchmarks.synthetic_curves.agent import FormulaAgent
@@ -49,6 +50,7 @@ ARMS = {
     "hyperband:aistats2021": Arm("hyperband", {"min_episodes": 3, "preset": "aistats2021"}),
     "asha": Arm("asha", HALVED_TRIALS),
     "tpe": Arm("tpe", FULL_TRIALS, num_seeds=10),
+    "gp": Arm("gp", FULL_TRIALS, num_seeds=10),
     "cma-es": Arm("cma-es", FULL_TRIALS, num_seeds=10),
     "bohb": Arm("bohb", {"min_episodes": 3}, num_seeds=10),
     "dehb": Arm("dehb", {"min_episodes": 3}, num_seeds=10),
@@ -65,6 +67,9 @@ ARMS = {
     "pb2": Arm("pb2", POPULATION, num_seeds=10, scenarios=CALM),
 }
 """Of MF-PBT's three sub-populations 15 is the largest size."""
+
+AVAILABLE = [name for name in ARMS if name != "gp" or find_spec("torch") is not None]
+"""Optuna's Gaussian process needs torch, which Cartwheel does not install."""
 
 ORACLES = ("best-schedule", "best-static")
 """What nobody can know: the best schedule of all, and the best single config, both without collapses."""
