@@ -33,3 +33,15 @@ def _without_timing(value: Any) -> Any:
         case str() if value.startswith("{"):
             return _without_timing(json.loads(value))
     return value
+
+
+def unordered(taken: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot without the order in which things happened: what side by side runs of one study have in common."""
+    return {name: _sorted(rows) if isinstance(rows, list) else rows for name, rows in taken.items()}
+
+
+def _sorted(rows: list[Any]) -> list[str]:
+    plain = [
+        {key: entry for key, entry in row.items() if key != "number"} if isinstance(row, dict) else row for row in rows
+    ]
+    return sorted(json.dumps(row, sort_keys=True) for row in plain)

@@ -46,14 +46,16 @@ class InlineBackend:
     def make(
         self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Say
     ) -> TimedExecutor:
-        from cartwheel.executors.inline import InlineExecutor, prepare_jax, user_compile_cache
+        from cartwheel.executors.devices import prepare_jax, user_compile_cache
+        from cartwheel.executors.inline import InlineExecutor
+        from cartwheel.executors.lanes import lanes_of_devices
 
         prepare_jax(user_compile_cache() if self.has_compile_cache else None)
         setup = agent_setup(spec, reachable)
         if setup.task.learned:
             say(f"{setup.task.learned} of {spec.env_id} will be learned from data: there is no formula")
         return InlineExecutor(
-            setup,
+            lambda place: lanes_of_devices(setup, place),
             checkpoints,
             spec.engine.lanes,
             on_message=say,

@@ -54,6 +54,12 @@ class EnvironmentHangs(CartwheelError):
     exit_code = ExitCode.CONFIG
 
 
+class WorkersEnd(CartwheelError):
+    """Worker processes end before they can run anything. The study has stopped and can be resumed."""
+
+    exit_code = ExitCode.CONFIG
+
+
 class StorageError(CartwheelError):
     """The run folder cannot be read or written."""
 

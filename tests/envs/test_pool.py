@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 
-from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, call_under_way, make_env
+from cartwheel.envs.calls import call_under_way
+from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, make_env
 from cartwheel.envs.tasks import CARTPOLE_SWINGUP, INVERTED_PENDULUM, LINE, PENDULUM
 
 ZERO = np.zeros(1, np.float32)

@@ -15,8 +15,9 @@ import fragile
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engine import Engine
 from cartwheel.errors import EnvironmentHangs
-from cartwheel.executors.inline import InlineExecutor, _shrunk
-from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, StartFrom, Work
+from cartwheel.executors.inline import InlineExecutor
+from cartwheel.executors.lanes import AgentLanes, lanes_of_devices, restore
+from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Place, StartFrom, Work
 from cartwheel.records import CheckpointId, Evaluation, Segment, SegmentId, ShrinkPerturb, Sources
 from cartwheel.seeds import seed_integer
 from cartwheel.store.checkpoints import CheckpointStore
@@ -35,8 +36,11 @@ def make(store: CheckpointStore) -> Iterator[Maker]:
     """Executors of two lanes on one device, all closed in the end."""
     made: list[InlineExecutor] = []
 
-    def new(setup: AgentSetup | None = None, **options: Any) -> InlineExecutor:
-        made.append(InlineExecutor(setup or fragile.setup(), store, 2, **{"max_devices": 1, **options}))
+    def new(setup: AgentSetup | None = None, max_devices: int = 1, **options: Any) -> InlineExecutor:
+        def lanes(place: Place) -> list[AgentLanes]:
+            return lanes_of_devices(setup or fragile.setup(), place, max_devices)
+
+        made.append(InlineExecutor(lanes, store, 2, **options))
         return made[-1]
 
     yield new
@@ -50,7 +54,7 @@ def segment(trial: int, start: int = 0, stop: int = 2, config: Any = CONFIG) -> 
 
 
 def work(item: Segment | Evaluation, checkpoint: CheckpointId | None = None, next_episode: int = 0) -> Work:
-    start = None if checkpoint is None else StartFrom(checkpoint, checkpoint, checkpoint, checkpoint)
+    start = None if checkpoint is None else StartFrom.whole(checkpoint)
     config, name = (item.config, item.id) if isinstance(item, Segment) else (CONFIG, "evaluation")
     return Work(item, config, ("test", name), start, next_episode)
 
@@ -118,7 +122,7 @@ def test_programs_of_many_shapes_make_room(
     make: Maker, monkeypatch: pytest.MonkeyPatch, most: int, compiled: int
 ) -> None:
     """With too many the longest unused one goes, and is compiled anew when its shape comes back: the same results."""
-    monkeypatch.setattr("cartwheel.executors.inline.MAX_ENGINES", most)
+    monkeypatch.setattr("cartwheel.executors.lanes.MAX_ENGINES", most)
     messages: list[str] = []
     executor = make(on_message=messages.append)
     small, large = (work(segment(trial, config={**CONFIG, "width": width})) for trial, width in ((1, 6), (2, 7)))
@@ -147,7 +151,7 @@ def test_a_copy_continues_under_its_own_config_and_seed(make: Maker) -> None:
     assert ends[0].checkpoint != ends[1].checkpoint
 
 
-def test_weights_are_shrunk_once_where_a_segment_begins(make: Maker) -> None:
+def test_weights_are_shrunk_once_where_a_segment_begins(make: Maker, store: CheckpointStore) -> None:
     """With (0, 1) the parent's weights have no say; interrupted after an episode, the segment is the same segment."""
     executor = make()
     parents = [episodes(run(executor, [work(segment(trial))]))[-1].checkpoint for trial in (1, 2)]
@@ -164,7 +168,7 @@ def test_weights_are_shrunk_once_where_a_segment_begins(make: Maker) -> None:
         engine = Engine(fragile.setup().task, fragile.setup().under(CONFIG).shape, 1)
         one, fresh = work(item, parents[parent], 3), engine.fresh(("test", item.id))
         engine.close()
-        return _shrunk(executor._restore(fresh, one)[0], fresh, one)
+        return restore(store, fresh, one)[0]
 
     assert eqx.tree_equal(loaded(ShrinkPerturb(0.0, 1.0), 0).weights, loaded(ShrinkPerturb(0.0, 1.0), 1).weights)
     assert not eqx.tree_equal(loaded(ShrinkPerturb(0.2, 0.1), 0).weights, loaded(ShrinkPerturb(0.2, 0.1), 1).weights)

@@ -6,8 +6,6 @@ warning counters and the finiteness of observation and reward are read. Nothing 
 
 import contextlib
 import math
-import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,25 +16,9 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from cartwheel.envs.calls import calling
 from cartwheel.envs.making import CannotMake, Env, close, describe, is_users_interrupt, make_vector_env
 from cartwheel.envs.tasks import Task
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call of an environment that is under way, since when by ``time.monotonic``."""
-
-    what: str
-    since: float
-
-
-_calls: dict[int, Call] = {}
-"""By thread, which is in one environment at a time: so that another thread can see whether one hangs."""
-
-
-def call_under_way(thread: threading.Thread) -> Call | None:
-    """What a thread waits for, if that is an environment."""
-    return None if thread.ident is None else _calls.get(thread.ident)
 
 
 class EnvironmentFailed(Exception):
@@ -96,18 +78,15 @@ class WatchedEnv:
     @contextlib.contextmanager
     def _calling(self, what: str) -> Iterator[None]:
         """Whatever is raised inside fails the episode: an environment ends neither the thread nor the study."""
-        thread = threading.get_ident()
-        _calls[thread] = Call(f"{self.task.env_id}: {what}", time.monotonic())
         try:
-            yield
+            with calling(f"{self.task.env_id}: {what}"):
+                yield
         except EnvironmentFailed:
             raise
         except BaseException as error:
             if is_users_interrupt(error):
                 raise
             raise EnvironmentFailed(f"{self.task.env_id}: {what} raised {describe(error)}") from error
-        finally:
-            del _calls[thread]
 
     def _checked(self, obs: Any) -> NDArray[np.float32]:
         """A copy of an observation: some environments return the same array at every step."""

@@ -5,11 +5,12 @@ as its checkpoint file is on disk, so that the study can commit it: from then on
 never touches the database and never decides anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from cartwheel.records import CheckpointId, Config, Episode, Evaluation, Segment, Status, StoredFile
+from cartwheel.records import CheckpointId, Config, Episode, Evaluation, Segment, SegmentId, Status, StoredFile
+from cartwheel.store.checkpoints import CheckpointStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,11 @@ class StartFrom:
     optimizer: CheckpointId
     normaliser: CheckpointId
     replay: CheckpointId
+
+    @staticmethod
+    def whole(checkpoint: CheckpointId) -> "StartFrom":
+        """Everything from one checkpoint."""
+        return StartFrom(checkpoint, checkpoint, checkpoint, checkpoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,12 @@ class ItemDone:
 
 
 Outcome: TypeAlias = EpisodeDone | ItemDone
+Name: TypeAlias = SegmentId | Evaluation
+
+
+def name_of(item: Segment | Evaluation) -> Name:
+    """What tells an item from all others, and can be a key."""
+    return item.id if isinstance(item, Segment) else item
 
 
 class Executor(Protocol):
@@ -84,3 +96,60 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Abandon running episodes at their next environment step, stop, and free everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What lanes are given, wherever they run. ``should_stop`` is asked at every environment step.
+
+    ``index`` counts the workers of a study; those on one machine choose their devices by it.
+    """
+
+    checkpoints: CheckpointStore
+    num_lanes: int
+    should_stop: Callable[[], bool]
+    say: Callable[[str], None]
+    index: int = 0
+
+
+class Lanes(Protocol):
+    """A fixed number of lanes that one thread drives."""
+
+    @property
+    def num_free(self) -> int:
+        """Lanes that could take a work item now."""
+
+    @property
+    def compile_s(self) -> float:
+        """What compiling took so far."""
+
+    def begin(self, work: Work) -> Sequence[Outcome]:
+        """Put a work item into a free lane; if it cannot run at all, its end."""
+
+    def advance(self) -> Iterator[Sequence[Outcome]]:
+        """One episode of every busy lane; what ends together comes together. Stops early when told to stop."""
+
+    def close(self) -> None:
+        """Free everything."""
+
+
+def serve(
+    lanes: Lanes,
+    next_work: Callable[[bool], Work | None],
+    tell: Callable[[Sequence[Outcome]], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    """Run lanes until told to stop, an episode of each at a time, and tell what comes of it.
+
+    ``next_work(waits)`` gives the next work item if there is one; told to, it may wait a moment for it.
+    """
+    num_lanes = lanes.num_free
+    try:
+        while not should_stop():
+            while lanes.num_free and (work := next_work(lanes.num_free == num_lanes)) is not None:
+                if outcomes := lanes.begin(work):
+                    tell(outcomes)
+            for outcomes in lanes.advance():
+                tell(outcomes)  # at once and together, so that the study commits it together
+    finally:
+        lanes.close()

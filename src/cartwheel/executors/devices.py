@@ -1,0 +1,41 @@
+"""What this machine's share of JAX is: its cores as devices, and where compiled programs are remembered."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import jax
+
+
+def prepare_jax(compile_cache: Path | None) -> None:
+    """Give JAX one CPU device per core, and a folder that remembers compiled programs between runs (None: nowhere).
+
+    Must come before JAX is used; the devices stay as they are when it comes too late.
+    """
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", num_cores())
+    if compile_cache is not None:
+        jax.config.update("jax_compilation_cache_dir", str(compile_cache))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def num_cores() -> int:
+    """Cores that this process may use, which can be fewer than the machine has."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+
+
+def user_compile_cache() -> Path | None:
+    """The user's own folder for compiled programs, made private; None if it cannot be made.
+
+    What lies in it is executed, so nobody else may write there, and it is never taken from a run folder.
+    """
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(root) / "cartwheel" / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+    except OSError:
+        return None
+    return folder if folder.stat().st_uid == os.getuid() else None

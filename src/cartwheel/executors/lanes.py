@@ -1,0 +1,198 @@
+"""The lanes of one device, wherever it is: agents are restored, advanced by an episode at a time, and written down.
+
+Agents of one shape share an engine; those of another shape get an engine of their own, and the engines take turns.
+Which lanes run what changes no result (see ``cartwheel.engine``).
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+
+from cartwheel.agents.pets.agent import PetsState, shrink_perturb
+from cartwheel.agents.pets.arrays import PARTS, buffer_from_shards, part_from_arrays, shard_to_arrays, to_arrays
+from cartwheel.agents.pets.hypers import PetsShape
+from cartwheel.agents.pets.setup import AgentSetup
+from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult
+from cartwheel.errors import CorruptCheckpoint
+from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Place, Work
+from cartwheel.records import CheckpointId, Config, Segment, Status, StoredFile
+from cartwheel.store.checkpoints import CheckpointStore
+
+MAX_ENGINES = 4
+"""Lanes keep so many programs with their agents' buffers; another shape takes the place of the longest unused."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A work item under way: its engine and slot there, full config, next episode, and the replay shards so far."""
+
+    work: Work
+    engine: Engine
+    slot: int
+    config: Config
+    next_episode: int
+    shards: list[StoredFile]
+    is_over: bool = False
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def last_episode(self) -> int:
+        item = self.work.item
+        return item.stop if isinstance(item, Segment) else item.num_episodes - 1
+
+    def job(self) -> EpisodeJob:
+        is_segment = isinstance(self.work.item, Segment)
+        return EpisodeJob(
+            config=self.config,
+            seed=self.work.seed,
+            index=self.next_episode,
+            is_random=is_segment and self.next_episode == 0,
+            learns=is_segment,
+        )
+
+
+class _Engines:
+    """One engine per shape of agent."""
+
+    def __init__(self, build: Callable[[PetsShape], Engine]) -> None:
+        self._build = build
+        self._by_shape: dict[PetsShape, Engine] = {}  # the longest unused first
+
+    def get(self, shape: PetsShape, busy: Sequence[Engine]) -> Engine:
+        """The engine for that shape; it may close another one that is not ``busy``."""
+        idle = [other for other, engine in self._by_shape.items() if other != shape and engine not in busy]
+        if shape not in self._by_shape and len(self._by_shape) >= MAX_ENGINES and idle:
+            self._by_shape.pop(idle[0]).close()
+        engine = self._by_shape.pop(shape, None) or self._build(shape)
+        self._by_shape[shape] = engine
+        return engine
+
+    def close(self) -> None:
+        for engine in self._by_shape.values():
+            engine.close()
+
+
+class AgentLanes:
+    """Real agents in the lanes of one JAX device. They write checkpoint files, and no database."""
+
+    def __init__(self, setup: AgentSetup, place: Place, device: Any) -> None:
+        self._setup, self._place, self._device = setup, place, device
+        self._engines = _Engines(self._build)
+        self._lanes: list[_Lane] = []
+        self.compile_s = 0.0
+
+    @property
+    def num_free(self) -> int:
+        """Lanes that could take a work item now."""
+        return self._place.num_lanes - len(self._lanes)
+
+    def begin(self, work: Work) -> Sequence[Outcome]:
+        """Put a work item's agent into a free lane; if there is no such agent, the item's end."""
+        try:
+            chosen = self._setup.under(work.config)
+            engine = self._engines.get(chosen.shape, [lane.engine for lane in self._lanes])
+            state = fresh = engine.fresh(work.seed)
+            shards: list[StoredFile] = []
+            if work.start_from is not None:
+                state, shards = restore(self._place.checkpoints, fresh, work)
+        except (ValueError, CorruptCheckpoint) as error:
+            return [ItemDone(work.item, "failed", str(error), 0.0)]
+        taken = {lane.slot for lane in self._lanes if lane.engine is engine}
+        slot = next(slot for slot in range(self._place.num_lanes) if slot not in taken)
+        engine.load(slot, state)
+        self._lanes.append(_Lane(work, engine, slot, chosen.base, work.next_episode, shards))
+        return []
+
+    def advance(self) -> Iterator[Sequence[Outcome]]:
+        """One episode of every busy lane; what ends together comes together. Stops early when told to stop."""
+        try:
+            # lanes whose agents differ in shape are in different programs: these take turns
+            for engine in {id(lane.engine): lane.engine for lane in self._lanes}.values():
+                yield self._advance(engine, [lane for lane in self._lanes if lane.engine is engine])
+        except Abandoned:
+            return
+        self._lanes = [lane for lane in self._lanes if not lane.is_over]
+
+    def close(self) -> None:
+        """Close the environments."""
+        self._engines.close()
+
+    def _build(self, shape: PetsShape) -> Engine:
+        self._place.say(f"compiling for {self._device.platform} device {self._device.id}")
+        engine = Engine(self._setup.task, shape, self._place.num_lanes, self._device)
+        self._place.say(f"compiled in {engine.compile_s:.1f} s")
+        self.compile_s += engine.compile_s
+        return engine
+
+    def _advance(self, engine: Engine, lanes: Sequence[_Lane]) -> Sequence[Outcome]:
+        """One episode of these lanes of an engine."""
+        jobs = {lane.slot: lane.job() for lane in lanes}
+        results = engine.run_episode(jobs, self._place.should_stop)
+        states = engine.snapshot([slot for slot, job in jobs.items() if job.learns])
+        outcomes: list[Outcome] = []
+        for lane in lanes:
+            result = results[lane.slot]
+            ended, broken = _status(lane, result), result.episode if result.failure else None
+            if broken is None:
+                outcomes.append(self._record(lane, result, states.get(lane.slot)))
+            if ended is not None:
+                lane.is_over = True
+                wall_s = time.perf_counter() - lane.started
+                outcomes.append(ItemDone(lane.work.item, ended, result.failure, wall_s, broken))
+        return outcomes
+
+    def _record(self, lane: _Lane, result: EpisodeResult, state: PetsState | None) -> EpisodeDone:
+        """Write an episode's shard and checkpoint; evaluations leave none."""
+        item, episode, checkpoints = lane.work.item, result.episode, self._place.checkpoints
+        lane.next_episode = episode.index + 1
+        if state is None or not isinstance(item, Segment):
+            return EpisodeDone(item, episode, None, ())
+        started = time.perf_counter()
+        place = {"segment": item.id, "episode": episode.index}
+        lane.shards.append(checkpoints.write(shard_to_arrays(result.transitions), place))
+        manifest = {**place, "replay": [shard.digest for shard in lane.shards]}
+        checkpoint = checkpoints.write(to_arrays(state), manifest)
+        seconds = {**episode.seconds, "checkpoint": time.perf_counter() - started}
+        episode = dataclasses.replace(episode, seconds=seconds)
+        return EpisodeDone(item, episode, checkpoint.digest, (checkpoint, *lane.shards))
+
+
+def lanes_of_devices(setup: AgentSetup, place: Place, max_devices: int | None = None) -> list[AgentLanes]:
+    """Lanes on every local device."""
+    return [AgentLanes(setup, place, device) for device in jax.local_devices()[:max_devices]]
+
+
+def _status(lane: _Lane, result: EpisodeResult) -> Status | None:
+    """How the lane's item has ended with this episode; None if it goes on."""
+    if result.failure:
+        return "diverged" if result.is_diverged else "failed"
+    return "done" if result.episode.index == lane.last_episode else None
+
+
+def restore(checkpoints: CheckpointStore, fresh: PetsState, work: Work) -> tuple[PetsState, list[StoredFile]]:
+    """The agent that ``work`` starts from, and the files of its replay. ``fresh`` is a new agent of the same shape.
+
+    Raises ValueError if the checkpoints do not fit it, CorruptCheckpoint if they cannot be read.
+    """
+    start = work.start_from
+    assert start is not None
+    parts = {}
+    for part in PARTS:
+        arrays, _ = checkpoints.read(getattr(start, part))
+        parts[part] = part_from_arrays(fresh, part, arrays)
+    _, manifest = checkpoints.read(start.replay)
+    shards = [StoredFile(CheckpointId(digest), checkpoints.size(digest)) for digest in manifest["replay"]]
+    replay = buffer_from_shards(fresh, [checkpoints.read(shard.digest)[0] for shard in shards])
+    return _shrunk(PetsState(**parts, replay=replay), fresh, work), shards
+
+
+def _shrunk(state: PetsState, fresh: PetsState, work: Work) -> PetsState:
+    """The agent that a segment begins with. One that goes on after an interruption has been shrunk before."""
+    item = work.item
+    if not isinstance(item, Segment) or item.shrink_perturb is None or work.next_episode != item.first_episode:
+        return state
+    return shrink_perturb(state, fresh, item.shrink_perturb.shrink, item.shrink_perturb.perturb)
