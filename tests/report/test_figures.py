@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from cartwheel.analysis.comparison import Run, compare
 from cartwheel.analysis.tables import StudyTables, incumbent, learning_curve, schedule_of
 from cartwheel.report import figures
-from cartwheel.report.style import BLUE, GREEN, NARROW, SVG, VERMILLION, WIDE, Layout, inline_svg, to_svg
+from cartwheel.report.style import BLUE, GREEN, NARROW, SVG, VERMILLION, WIDE, Layout, inline_svg, to_pdf, to_svg
 from cartwheel.spaces.space import Space
 from made_up_study import CEILING, made_up_arms, made_up_study, per_env_step
 
@@ -63,6 +63,9 @@ def test_equal_numbers_give_equal_bytes(name: str) -> None:
     one, two = (to_svg(DRAW[name](made_up_study(), WIDE), name) for _ in range(2))
     assert one == two
     assert not re.search(r"20\d\d-\d\d-\d\d", one)
+    papers = [to_pdf(DRAW[name](made_up_study(), WIDE)) for _ in range(2)]
+    assert papers[0] == papers[1]
+    assert papers[0].startswith(b"%PDF")
 
 
 def test_the_incumbent_is_drawn_along_its_lineage() -> None:

@@ -1,5 +1,6 @@
 """The page: self-contained, escaped, made for every study, and true in what it says."""
 
+import base64
 import dataclasses
 import re
 from html.parser import HTMLParser
@@ -9,6 +10,7 @@ import pytest
 
 from cartwheel.analysis.comparison import Comparison, compare, headline
 from cartwheel.analysis.tables import StudyTables, Timing
+from cartwheel.analysis.wording import fixed
 from cartwheel.records import Report, SegmentId
 from cartwheel.report import sentences
 from cartwheel.report.page import render_page, write_report
@@ -81,7 +83,7 @@ def test_the_page_needs_nothing_else(page: Outline) -> None:
     """No script, no style sheet or picture from elsewhere, no address but names of namespaces."""
     assert not {"script", "link", "iframe", "object", "embed", "img"} & set(page.tags)
     sources = [value for name, value in page.attributes if name in ("src", "href", "xlink:href", "data", "srcset")]
-    assert all(value.startswith("#") for value in sources)
+    assert all(value.startswith(("#", "data:text/csv")) for value in sources)
     raw = render_page(made_up_study(), comparison(), per_env_step)
     assert set(re.findall(r"https?://[^\s\"'<)]+", raw)) <= {
         "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink",
@@ -170,9 +172,18 @@ def test_the_files_are_the_page_and_the_figures(tmp_path: Path) -> None:
     page = write_report(tmp_path, made_up_study(), comparison(), per_env_step)
     assert page == tmp_path / "report.html"
     assert page.read_text(encoding="utf-8") == render_page(made_up_study(), comparison(), per_env_step)
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
-        "comparison.svg", "hyperparameters.svg", "learning-curves.svg", "lineages.svg", "models.svg",
-    ]  # fmt: skip
+    names = ("comparison", "hyperparameters", "learning-curves", "lineages", "models")
+    expected = [f"{name}.{kind}" for name in names for kind in ("csv", "pdf", "svg")]
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == expected
+
+
+def test_the_page_holds_the_numbers_that_lie_beside_it(page: Outline, tmp_path: Path) -> None:
+    """Byte for byte, under the names of the files: a page that was sent alone loses nothing."""
+    write_report(tmp_path, made_up_study(), comparison(), per_env_step)
+    names = [value for name, value in page.attributes if name == "download"]
+    held = [value.partition("base64,")[2] for name, value in page.attributes if name == "href" and "base64," in value]
+    beside = {path.name: path.read_bytes() for path in (tmp_path / "figures").glob("*.csv")}
+    assert {name: base64.b64decode(text) for name, text in zip(names, held, strict=True)} == beside
 
 
 def test_the_loops_own_share_is_said_as_it_is() -> None:
@@ -202,3 +213,23 @@ def test_sentences_of_the_figures_are_true_for_the_numbers() -> None:
 def test_a_single_config_is_not_called_a_move() -> None:
     tables = made_up_study(num_members=1, num_episodes=2, with_trouble=False)
     assert sentences.hyperparameters(tables).endswith("has 1 config; every hyperparameter ends where it began.")
+
+
+def test_the_sentence_of_the_models_says_which_way_plans_were_wrong() -> None:
+    tables = made_up_study()
+    assert "a plan promises 1.348 more return than follows" in sentences.models(tables)
+    modest = {
+        id_: tuple(dataclasses.replace(e, metrics={"plan_return_error": -2.5}) for e in episodes)
+        for id_, episodes in tables.episodes.items()
+    }
+    told = sentences.models(dataclasses.replace(tables, episodes=modest))
+    assert told.endswith("At the end, a plan promises 2.500 less return than follows.")
+
+
+@pytest.mark.parametrize("shift", [45.0, -45.0])
+def test_the_sentence_of_the_comparison_tells_the_means_whichever_way_they_come_out(shift: float) -> None:
+    result = comparison(shift)
+    told = sentences.comparison(result)
+    for summary in result.summaries:
+        assert summary.interval is not None
+        assert f"{fixed(summary.interval.point, result.decimals)} under {summary.arm.label}" in told

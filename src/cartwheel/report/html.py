@@ -1,5 +1,6 @@
 """Small pieces of HTML. Whatever comes in as text goes out escaped; only ``Html`` is trusted."""
 
+import base64
 import html
 from collections.abc import Iterable, Sequence
 from typing import NewType
@@ -39,6 +40,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], css_class: str =
     head_row = f"<thead><tr>{head}</tr></thead>\n" if header else ""
     rows_of_cells = f'<table class="{css_class}">\n{head_row}<tbody>\n{body}\n</tbody></table>'
     return Html(f'<div class="scroll" tabindex="0">{rows_of_cells}</div>')
+
+
+def download(label: str, file_name: str, content: str) -> Html:
+    """A link to a file that the page itself holds, so that it opens offline."""
+    encoded = base64.b64encode(content.encode()).decode()
+    return Html(
+        f'<a download="{text(file_name)}" href="data:text/csv;charset=utf-8;base64,{encoded}">{text(label)}</a>'
+    )
 
 
 def tiles(numbers: Iterable[tuple[str, str]]) -> Html:

@@ -1,7 +1,7 @@
-"""The report of a study: one HTML file that needs nothing else, and its figures as SVG beside it.
+"""The report of a study: one HTML file that needs nothing else, and its figures and their numbers as files beside it.
 
 No script, no request, no clock: equal tables give equal bytes. Every figure is drawn for wide and for narrow screens,
-and the style sheet shows the one that fits.
+and the style sheet shows the one that fits. The page holds the figures' numbers as CSV, too.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -9,10 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from cartwheel.analysis.comparison import ArmSummary, Comparison, Difference, compute_sentence
-from cartwheel.analysis.diagnostics import track
+from cartwheel.analysis.frames import csv_text
 from cartwheel.analysis.statistics import Interval
 from cartwheel.analysis.tables import (
     StudyTables,
@@ -28,9 +26,10 @@ from cartwheel.analysis.tables import (
 )
 from cartwheel.analysis.wording import compact, duration, fixed, number, percent, plural
 from cartwheel.records import Config
-from cartwheel.report import figures, sentences
-from cartwheel.report.html import Html, bars, joined, paragraph, section, table, text, tiles
-from cartwheel.report.style import NARROW, WIDE, Layout, inline_svg, to_svg
+from cartwheel.report import sentences
+from cartwheel.report.exhibits import Exhibit, exhibits, write_exhibit
+from cartwheel.report.html import Html, bars, download, joined, paragraph, section, table, text, tiles
+from cartwheel.report.style import NARROW, WIDE, inline_svg, to_svg
 
 PAGE = "report.html"
 FIGURES_FOLDER = "figures"
@@ -42,14 +41,14 @@ def write_report(
     comparison: Comparison | None = None,
     per_env_step: Callable[[Config], float] | None = None,
 ) -> Path:
-    """Write ``report.html`` and ``figures/*.svg`` into a folder; the page's path.
+    """Write ``report.html`` and ``figures/``, each figure as SVG, PDF and CSV, into a folder; the page's path.
 
     ``per_env_step`` gives the network evaluations that planning one env step takes under a config, if known.
     """
     figures_folder = folder / FIGURES_FOLDER
     figures_folder.mkdir(parents=True, exist_ok=True)
-    for name, draw in _drawings(tables, comparison):
-        (figures_folder / f"{name}.svg").write_text(to_svg(draw(WIDE), name), encoding="utf-8")
+    for exhibit in exhibits(tables, comparison):
+        write_exhibit(figures_folder, exhibit)
     page = folder / PAGE
     page.write_text(render_page(tables, comparison, per_env_step), encoding="utf-8")
     return page
@@ -61,14 +60,13 @@ def render_page(
     per_env_step: Callable[[Config], float] | None = None,
 ) -> str:
     """The page as text."""
-    drawings = dict(_drawings(tables, comparison))
     name = str(tables.meta.get("name", "study"))
     body = joined(
         [
             Html(f"<header>\n<h1>{text(name)}</h1>\n{paragraph(_about(tables), 'about')}\n</header>\n<main>"),
             paragraph(sentences.result(tables, comparison), "result"),
             tiles(_key_numbers(tables, per_env_step)),
-            *_sections(tables, comparison, drawings),
+            *_sections(tables, comparison),
             Html("</main>"),
         ]
     )
@@ -81,59 +79,38 @@ def render_page(
     )
 
 
-Draw = Callable[[Layout], Figure]
-
-
-def _drawings(tables: StudyTables, comparison: Comparison | None) -> Iterator[tuple[str, Draw]]:
-    """The figures of this study by name; none without an episode."""
-    ceiling = _ceiling(comparison)
-    if counts(tables).num_episodes:
-        yield "learning-curves", lambda layout: figures.learning_curves(tables, ceiling, layout)
-        yield "lineages", lambda layout: figures.lineages(tables, layout)
-        yield "hyperparameters", lambda layout: figures.hyperparameters(tables, layout)
-    if track(tables, "error_1_ahead").episodes:
-        yield "models", lambda layout: figures.models(tables, layout)
-    if comparison is not None:
-        yield "comparison", lambda layout: figures.comparison(comparison, layout)
-
-
-def _sections(tables: StudyTables, comparison: Comparison | None, drawings: Mapping[str, Draw]) -> Iterator[Html]:
-    if comparison is not None:
-        yield section("What tuning bought", _comparison_body(comparison, drawings["comparison"]))
-    if "learning-curves" in drawings:
-        told = {
-            "learning-curves": ("Learning curves", sentences.learning_curves(tables, _ceiling(comparison))),
-            "lineages": ("Who copied whom", sentences.lineages(tables)),
-            "hyperparameters": ("Hyperparameters over episodes", sentences.hyperparameters(tables)),
-        }
-        for name, (title, sentence) in told.items():
-            extra = [_schedule_table(tables)] if name == "hyperparameters" else []
-            yield section(title, [paragraph(sentence), _figure(name, drawings[name], sentence), *extra])
-    if "models" in drawings:
-        sentence = sentences.models(tables)
-        yield section("What the models knew", [paragraph(sentence), _figure("models", drawings["models"], sentence)])
+def _sections(tables: StudyTables, comparison: Comparison | None) -> Iterator[Html]:
+    for exhibit in exhibits(tables, comparison):
+        below = _below(exhibit, tables, comparison)
+        yield section(exhibit.title, [paragraph(exhibit.sentence), _figure(exhibit), *below])
     yield section("Where the time went", [paragraph(sentences.time(tables.timing)), bars(_time_shares(tables.timing))])
     yield section("What went wrong", _failure_body(tables))
     yield section("Settings", [table([], _flat(tables.settings), "plain")])
     yield section("Versions and platform", [table([], _flat(tables.environment), "plain")])
 
 
-def _figure(name: str, draw: Draw, sentence: str) -> Html:
+def _below(exhibit: Exhibit, tables: StudyTables, comparison: Comparison | None) -> Iterator[Html]:
+    """The tables below a figure."""
+    if exhibit.name == "comparison" and comparison is not None:
+        yield from _comparison_tables(comparison)
+    if exhibit.name == "hyperparameters":
+        yield _schedule_table(tables)
+
+
+def _figure(exhibit: Exhibit) -> Html:
     parts = []
     for layout in (WIDE, NARROW):
         # Different salts: an id in the hidden layout must not answer for one in the visible layout.
-        key = f"{name}-{layout.name}"
-        parts.append(f'<div class="{layout.name}">{inline_svg(to_svg(draw(layout), key), key, sentence)}</div>')
-    return Html("<figure>\n" + "\n".join(parts) + "\n</figure>")
+        key = f"{exhibit.name}-{layout.name}"
+        svg = inline_svg(to_svg(exhibit.draw(layout), key), key, exhibit.sentence)
+        parts.append(f'<div class="{layout.name}">{svg}</div>')
+    link = download("Its numbers as CSV", f"{exhibit.name}.csv", csv_text(exhibit.data))
+    return Html("<figure>\n" + "\n".join(parts) + f"\n<figcaption>{link}</figcaption>\n</figure>")
 
 
 def _about(tables: StudyTables) -> str:
     named = {"task": "env_id", "tuner": "tuner", "seed": "seed"}
     return " · ".join(f"{label} {tables.meta[key]}" for label, key in named.items() if key in tables.meta)
-
-
-def _ceiling(comparison: Comparison | None) -> float | None:
-    return comparison.ceiling.mean if comparison is not None and comparison.ceiling is not None else None
 
 
 def _key_numbers(tables: StudyTables, per_env_step: Callable[[Config], float] | None) -> Iterator[tuple[str, str]]:
@@ -159,15 +136,12 @@ def _env_steps_label(validation_steps: int) -> str:
     return f"env steps, {validation_steps:,} of them in validation" if validation_steps else "env steps"
 
 
-def _comparison_body(comparison: Comparison, draw: Draw) -> list[Html]:
-    sentence = sentences.comparison(comparison)
+def _comparison_tables(comparison: Comparison) -> list[Html]:
     arms = ["trained anew under", "mean return", "95% interval", "trainings", "failed",
             "network evaluations per env step", "env steps to find it"]  # fmt: skip
     found = comparison.found.arm.label
     differences = [f"{found} against", "paired difference", "95% interval", "pairs", f"chance that {found} wins"]
     return [
-        paragraph(sentence),
-        _figure("comparison", draw, sentence),
         table(arms, (_arm_row(summary, comparison.decimals) for summary in comparison.summaries), "last-is-found"),
         table(differences, (_difference_row(comparison, difference) for difference in comparison.differences)),
         paragraph(compute_sentence(comparison)),

@@ -27,7 +27,6 @@ from cartwheel.schedules.schedule import lineage
 _MODEL_WORDING = {
     "error_25_ahead": "predictions 25 steps ahead miss by {} standard deviations of the observations",
     "coverage_50": "{} of what happens lies inside the central 50% of what was predicted (calibrated: 0.5)",
-    "plan_return_error": "a plan promises {} more return than follows",
 }
 OWN_TIME_LIMIT = 0.01
 """The loop's own time is to stay under this share of the wall time."""
@@ -109,14 +108,24 @@ def models(tables: StudyTables) -> str:
         for name, wording in _MODEL_WORDING.items()
         if (found := track(tables, name)).medians
     ]
+    promised = track(tables, "plan_return_error").medians
+    if promised:
+        which = "more" if promised[-1] >= 0 else "less"
+        told.append(f"a plan promises {number(abs(promised[-1]))} {which} return than follows")
     return f"{text} At the end, {listed(told)}." if told else text
 
 
 def comparison(result: Comparison) -> str:
-    """How to read the figure, and what the ceiling is."""
+    """Mean returns, how to read the figure, and what the ceiling is."""
+    means = [
+        f"{fixed(summary.interval.point, result.decimals)} under {summary.arm.label}"
+        for summary in result.summaries
+        if summary.interval is not None
+    ]
     numbers_of_episodes = sorted({len(run.returns) for s in result.summaries for run in s.arm.runs if run.returns})
     episodes = " or ".join(map(str, numbers_of_episodes)) or "no"
     text = (
+        f"{f'Mean returns: {listed(means)}' if means else 'No training has a result'}. "
         f"A dot is one agent trained anew, its mean over {episodes} evaluation episodes; lines join equal seeds. "
         "The diamond is the mean over seeds with its 95% interval (Student's t)."
     )
