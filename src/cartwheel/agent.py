@@ -125,7 +125,7 @@ def play(env: WatchedEnv, begin: Callable[[int], Act], seed: tuple[int | str, ..
         while length < env.task.episode_length and not env.is_over:
             obs, reward, _ = env.step(act(obs))
             total, length = total + reward, length + 1
-        episodes.append(Episode(index, total, length, warnings=dict(env.warnings)))
+        episodes.append(Episode(index, total, length, metrics=env.metrics, warnings=dict(env.warnings)))
     env.close()
     return episodes
 

@@ -264,7 +264,7 @@ class Engine:
             return_=float(rollout.returns[lane]),
             length=length,
             is_random=job.is_random,
-            metrics=_recorded(metrics, lane) if learned else {},
+            metrics=self._envs[lane].metrics | (_recorded(metrics, lane) if learned else {}),
             warnings=dict(self._envs[lane].warnings),
             seconds={"plan": rollout.plan_s * share, "env": rollout.env_s * share, "fit": fit_s * share},
         )

@@ -22,6 +22,8 @@
     [validation]
     num_episodes = 5             # played by each of the best 3 at the end; 0 for none
 
+``on_exploit = "keep"`` (or "cap", "exclude") says what counts of an episode whose physics broke: ``exploits.py``.
+
 An unknown key is an error, and every error is one line with the cause, the place and what to do.
 """
 
@@ -33,6 +35,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cartwheel.errors import ConfigError, did_you_mean
+from cartwheel.exploits import OnExploit
 from cartwheel.toml_text import toml_text
 from cartwheel.user_files import read_user_file
 
@@ -113,6 +116,7 @@ class StudySpec(_Table):
     seed: int = Field(default=0, ge=0, lt=2**63)
     episode_length: int | None = Field(default=None, ge=1, le=1_000_000)
     task_file: TaskFileSpec | None = None
+    on_exploit: OnExploit = "keep"
     tuner: TunerSpec = TunerSpec()
     space: SpaceSpec = SpaceSpec()
     agent: dict[str, Setting] = {}
@@ -150,13 +154,15 @@ class StudySpec(_Table):
 
     def make_tuner(self) -> "Tuner":
         """A fresh tuner. Raises ConfigError on an unknown name or setting."""
+        from cartwheel.tuners.counted import CountedReturns
         from cartwheel.tuners.registry import make_tuner
 
         space = self.make_space()
         try:
-            return make_tuner(self.tuner.name, self.tuner.settings, space, self.seed, self.num_episodes)
+            tuner = make_tuner(self.tuner.name, self.tuner.settings, space, self.seed, self.num_episodes)
         except ValueError as error:
             raise ConfigError(str(error), "tuner", "correct the study file or the option") from error
+        return tuner if self.on_exploit == "keep" else CountedReturns(tuner, self.on_exploit)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; ``parse_spec`` is the inverse."""

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from cartwheel.analysis.comparison import Run, compare
 from cartwheel.analysis.tables import StudyTables, incumbent, learning_curve, schedule_of
-from cartwheel.report import figures
+from cartwheel.report import figures, physics
 from cartwheel.report.style import BLUE, GREEN, NARROW, SVG, VERMILLION, WIDE, Layout, inline_svg, to_pdf, to_svg
 from cartwheel.spaces.space import Space
 from made_up_study import CEILING, made_up_arms, made_up_study, per_env_step
@@ -192,3 +192,41 @@ def test_mathematical_signs_in_names_are_taken_literally() -> None:
     )
     svg = to_svg(figures.hyperparameters(dataclasses.replace(made_up_study(), space=space)), "x")
     assert "$x_1$ &amp; &lt;b&gt;" in svg
+
+
+def with_a_break(return_: float) -> StudyTables:
+    """The study without trouble, but that physics broke in episode 6 of member 2."""
+    tables = made_up_study(with_trouble=False)
+    id_ = next(id_ for id_ in tables.episodes if id_ == "2.2")
+    *before, last = tables.episodes[id_]
+    metrics = {"first_step_speed_out_of_bounds": 120.0, "plausible_return": 55.5, "top_speed_m_s": 2161.0, "turns": 4.0}
+    broken = dataclasses.replace(last, return_=return_, metrics=metrics, warnings={"speed_out_of_bounds": 80})
+    return dataclasses.replace(tables, episodes={**tables.episodes, id_: (*before, broken)})
+
+
+def test_a_return_of_broken_physics_is_ringed() -> None:
+    figure = figures.learning_curves(with_a_break(150.0))
+    assert ([6.0], [150.0]) in lines(figure, VERMILLION)
+
+
+def test_a_huge_return_of_broken_physics_does_not_hide_the_others() -> None:
+    """It is a triangle at the upper edge of an axis that the other returns fill."""
+    figure = figures.learning_curves(with_a_break(410_841.0))
+    _, top = figure.axes[0].get_ylim()
+    assert top < 400.0
+    assert ([6.0], [top]) in lines(figure, VERMILLION)
+
+
+def test_sound_studies_have_no_rings() -> None:
+    assert [x for x, _ in lines(figures.learning_curves(made_up_study(with_trouble=False)), VERMILLION) if x] == []
+
+
+def test_what_physics_did_tells_breaking_and_turning_apart() -> None:
+    """The return before the break, where it broke and why; the same episode's turns in a table of their own."""
+    page = "\n".join(physics.body(with_a_break(410_841.0)))
+    broke, turned = page.split("Turning over breaks no physics")
+    for told in ("410,841", "55.5", "<td>120</td>", "speed_out_of_bounds", "2,161"):
+        assert told in broke
+    assert "<td>4</td>" in turned
+    assert "0 of them with" in turned
+    assert "stayed plausible" in "\n".join(physics.body(made_up_study()))

@@ -9,6 +9,7 @@ from typing import Any
 from cartwheel.analysis.comparison import Arm, Run
 from cartwheel.analysis.tables import EvaluationResult, StudyTables, Timing
 from cartwheel.errors import StorageError
+from cartwheel.exploits import OnExploit, counted_return
 from cartwheel.schedules.schedule import Schedule
 from cartwheel.spec import parse_spec
 from cartwheel.store.reading import KeptEvaluation, StudyReader
@@ -37,7 +38,7 @@ def read_tables(folder: RunFolder) -> StudyTables:
         segments={segment.id: segment for segment in folder.read.segments()},
         episodes=folder.read.all_episodes(),
         reports=folder.read.reports(),
-        evaluations=tuple(_result(kept) for kept in evaluations if kept.status is not None),
+        evaluations=tuple(_result(kept, spec.on_exploit) for kept in evaluations if kept.status is not None),
         timing=_timing(folder.read, evaluations),
         ranks_longest_first="tuner" in tuner and TUNERS[spec.tuner.name].stops_early,
         replicates=replicates_settings(spec.tuner.name, spec.tuner.settings) if tuner else NO_REPLICATES,
@@ -62,12 +63,15 @@ def load_arm(path: Path, name: str, label: str, tuning_env_steps: int = 0) -> Ar
     return Arm(name, label, configs, runs, tuning_env_steps)
 
 
-def _result(kept: KeptEvaluation) -> EvaluationResult:
+def _result(kept: KeptEvaluation, on_exploit: OnExploit) -> EvaluationResult:
     """An evaluation that failed gets a return that is not finite: it ranks worst."""
-    returns = kept.returns if kept.status == "done" else (*kept.returns, math.nan)
+    counted = tuple(counted_return(episode, on_exploit) for episode in kept.episodes)
+    returns = counted if kept.status == "done" else (*counted, math.nan)
     broken = () if kept.broken is None else (kept.broken,)
     env_steps = sum(episode.env_steps for episode in (*kept.episodes, *broken))
-    return EvaluationResult(kept.evaluation.segment, kept.evaluation.seed, returns, env_steps)
+    return EvaluationResult(
+        kept.evaluation.segment, kept.evaluation.seed, returns, env_steps, (*kept.episodes, *broken)
+    )
 
 
 def _timing(reader: StudyReader, evaluations: list[KeptEvaluation]) -> Timing:

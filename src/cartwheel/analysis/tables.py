@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from cartwheel.exploits import OnExploit, counted_return, is_implausible, num_turns
 from cartwheel.records import Config, Episode, Report, Segment, SegmentId, score, segment_id
 from cartwheel.schedules.schedule import Schedule, lineage
 from cartwheel.spaces.space import Space
@@ -20,12 +21,16 @@ from cartwheel.tuners.replicates import NO_REPLICATES, ReplicatesSettings
 
 @dataclass(frozen=True, slots=True)
 class EvaluationResult:
-    """Returns of evaluation episodes (no learning) with the checkpoint at the end of ``segment``."""
+    """Returns of evaluation episodes (no learning) with the checkpoint at the end of ``segment``.
+
+    ``returns`` are those that count (see ``exploits.py``), ``episodes`` what was played.
+    """
 
     segment: SegmentId
     seed: int
     returns: tuple[float, ...]
     env_steps: int = 0
+    episodes: tuple[Episode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,11 @@ class StudyTables:
     def trials(self) -> list[int]:
         """The trials in order."""
         return sorted({segment.trial for segment in self.segments.values()})
+
+    @property
+    def on_exploit(self) -> OnExploit:
+        """What counts of an episode whose physics broke."""
+        return self.settings.get("on_exploit", "keep")  # type: ignore[no-any-return]  # a checked setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +181,7 @@ def segment_score(tables: StudyTables, segment: SegmentId) -> float:
     if report is None or report.status != "done":
         return -math.inf
     episodes = (episode for part in lineage(tables.segments, segment) for episode in tables.episodes.get(part.id, ()))
-    return score([episode.return_ for episode in episodes if not episode.is_random])
+    return score([counted_return(episode, tables.on_exploit) for episode in episodes if not episode.is_random])
 
 
 def ranking(tables: StudyTables) -> list[SegmentId]:
@@ -245,6 +255,34 @@ def counts(tables: StudyTables) -> Counts:
         env_steps=sum(episode.env_steps for episode in (*episodes, *broken_episodes(tables))),
         evaluation_env_steps=sum(result.env_steps for result in tables.evaluations),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """An episode of a segment of which its physics are of interest; ``is_evaluation``: played, not trained in."""
+
+    segment: SegmentId
+    episode: Episode
+    is_evaluation: bool = False
+
+
+def implausible_episodes(tables: StudyTables) -> list[Watched]:
+    """Those whose return rests on physics that broke, training before evaluations."""
+    return [watched for watched in _watched(tables) if is_implausible(watched.episode)]
+
+
+def turning_episodes(tables: StudyTables) -> list[Watched]:
+    """Those in which the trunk turned over, most turns first."""
+    turned = [watched for watched in _watched(tables) if num_turns(watched.episode)]
+    return sorted(turned, key=lambda watched: -num_turns(watched.episode))
+
+
+def _watched(tables: StudyTables) -> Iterator[Watched]:
+    for segment, episodes in tables.episodes.items():
+        yield from (Watched(segment, episode) for episode in episodes)
+    yield from (Watched(r.segment, r.broken) for r in tables.reports.values() if r.broken is not None)
+    for result in tables.evaluations:
+        yield from (Watched(result.segment, episode, is_evaluation=True) for episode in result.episodes)
 
 
 def broken_episodes(tables: StudyTables) -> list[Episode]:

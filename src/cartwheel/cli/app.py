@@ -17,12 +17,14 @@ from cartwheel.cli.options import (
     Json,
     Manner,
     Names,
+    OnExploit,
     Overrides,
     OwnCode,
     Quiet,
     Selection,
     overrides,
     schedule_file,
+    with_dotted_options,
 )
 from cartwheel.errors import CartwheelError, ExitCode, UsageError
 
@@ -46,6 +48,7 @@ def tune(
     episodes: int | None = None,
     episode_length: int | None = None,
     seed: int | None = None,
+    on_exploit: OnExploit | None = None,
     run_dir: Path | None = None,
     max_hours: Hours | None = None,
     settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
@@ -70,6 +73,8 @@ def tune(
         Environment steps of an episode, where the task's own length is not wanted.
     seed: int
         All randomness follows from it.
+    on_exploit: str
+        What the tuner sees of an episode whose physics broke: its return, a capped one, or the worst (keep: default).
     run_dir: Path
         Where the study lives; default: runs/NAME.
     max_hours: float
@@ -84,6 +89,7 @@ def tune(
         "num_episodes": episodes,
         "episode_length": episode_length,
         "seed": seed,
+        "on_exploit": on_exploit,
     }
     spec = commands.read_spec(study, options, overrides(settings), own_code.run())
     return commands.do_tune(spec, run_dir, study, max_hours, manner.output())
@@ -366,22 +372,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _fail("interrupted", ExitCode.INTERRUPTED)
     _drop_unread_output()
     raise SystemExit(0 if code is None else int(code))
-
-
-def with_dotted_options(tokens: Sequence[str]) -> list[str]:
-    """``--a.b VALUE`` and ``--a.b=VALUE`` as ``--set=a.b=VALUE``; everything else as it is."""
-    turned: list[str] = []
-    rest = iter(tokens)
-    for token in rest:
-        name, has_value, value = token.partition("=")
-        if not name.startswith("--") or "." not in name:
-            turned.append(token)
-            continue
-        value = value if has_value else next(rest, "")
-        if not value:
-            raise UsageError(f"no value for {name}", "command line", f"give {name} VALUE")
-        turned.append(f"--set={name[2:].replace('-', '_')}={value}")
-    return turned
 
 
 def _fail(message: str, code: ExitCode) -> ExitCode:

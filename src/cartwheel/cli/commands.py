@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cartwheel.analysis.load import load_tables
-from cartwheel.analysis.tables import counts, trial_noun
+from cartwheel.analysis.tables import counts, implausible_episodes, trial_noun, turning_episodes
 from cartwheel.backend import Backend, InlineBackend
 from cartwheel.errors import AllTrialsFailed, ConfigError, ExitCode, StorageError, UsageError
+from cartwheel.exploits import OnExploit, num_turns
 from cartwheel.playing import export_best, play_best, play_exported, play_simulator
 from cartwheel.records import Config, Episode
 from cartwheel.report.live import make_view
@@ -42,6 +43,7 @@ OPTION_OF_KEY = {
     "--space.tune": "--tune",
     "--num_episodes": "--episodes",
     "--episode_length": "--episode-length",
+    "--on_exploit": "--on-exploit",
 }
 """Where a study's key is wrong that has an option under another name."""
 
@@ -121,7 +123,8 @@ def do_tune(
     path = run_dir or named
     from cartwheel.tuners.registry import noun_of_trial
 
-    with StopSignal() as stop, _view(noun_of_trial(spec.tuner.name), _expected_episodes(spec), output) as view:
+    noun, expected = noun_of_trial(spec.tuner.name), _expected_episodes(spec)
+    with StopSignal() as stop, _view(noun, expected, output, spec.on_exploit) as view:
         result = tune(spec, path, Running((view,), stop, max_hours, output.backend))
     return _conclude(result, "tune", stop, output)
 
@@ -138,7 +141,7 @@ def do_demo(spec: StudySpec, run_dir: Path, num_seeds: int, output: Output) -> E
         def run_step(title: str, num_episodes: int | None, step: Callable[[Running], Study]) -> Study:
             nonlocal num_failed
             output.say(f"\n{title}", step=title)
-            with _view("trial", num_episodes or _expected_episodes(spec), output) as view:
+            with _view("trial", num_episodes or _expected_episodes(spec), output, spec.on_exploit) as view:
                 study = step(Running((view,), stop, None, output.backend))
             num_failed += study.num_failed
             return study
@@ -285,8 +288,14 @@ def _whole_schedule(spec: StudySpec, config: Path | None, schedule: ScheduleFile
     return Schedule((Piece(0, spec.num_episodes, {} if config is None else read_config(config)),))
 
 
-def _view(noun: str, total_episodes: int | None, output: Output) -> Any:
-    return make_view(total_episodes=total_episodes, noun=noun, is_quiet=output.is_quiet, is_json=output.is_json)
+def _view(noun: str, total_episodes: int | None, output: Output, on_exploit: OnExploit = "keep") -> Any:
+    return make_view(
+        total_episodes=total_episodes,
+        noun=noun,
+        is_quiet=output.is_quiet,
+        is_json=output.is_json,
+        on_exploit=on_exploit,
+    )
 
 
 def _expected_episodes(spec: StudySpec) -> int | None:
@@ -337,6 +346,8 @@ def _facts(study: Study) -> dict[str, Any]:
         "segments_failed": counted.num_failed,
         "segments_diverged": counted.num_diverged,
         "copies": counted.num_copies,
+        "implausible_episodes": len(implausible_episodes(tables)),
+        "most_turns": max((num_turns(turned.episode) for turned in turning_episodes(tables)), default=0),
         "best_segment": None if best is None else best.segment,
         "best_score": None if best is None else best.score,
         "best_validation_mean": None if best is None else best.validation_mean,

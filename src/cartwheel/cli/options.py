@@ -29,6 +29,7 @@ Names = Annotated[
 
 # as cartwheel.spaces.space has it, which takes NumPy to import
 Selection = Literal["model", "planner", "joint"]
+OnExploit = Literal["keep", "cap", "exclude"]  # as cartwheel.exploits has it
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 Hours = Annotated[float, Parameter(validator=Number(gt=0))]
 
@@ -104,6 +105,22 @@ def schedule_file(path: Path | None, rename: Sequence[str]) -> "ScheduleFile | N
     if path is None and names:
         raise UsageError("nothing to rename", "--rename", "give --schedule FILE")
     return None if path is None else ScheduleFile(path, names)
+
+
+def with_dotted_options(tokens: Sequence[str]) -> list[str]:
+    """``--a.b VALUE`` and ``--a.b=VALUE`` as ``--set=a.b=VALUE``; everything else as it is."""
+    turned: list[str] = []
+    rest = iter(tokens)
+    for token in rest:
+        name, has_value, value = token.partition("=")
+        if not name.startswith("--") or "." not in name:
+            turned.append(token)
+            continue
+        value = value if has_value else next(rest, "")
+        if not value:
+            raise UsageError(f"no value for {name}", "command line", f"give {name} VALUE")
+        turned.append(f"--set={name[2:].replace('-', '_')}={value}")
+    return turned
 
 
 def _pairs(texts: Sequence[str], option: str, form: str, example: str) -> dict[str, str]:

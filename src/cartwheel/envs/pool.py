@@ -5,7 +5,6 @@ warning counters and the finiteness of observation and reward are read. Nothing 
 """
 
 import contextlib
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from cartwheel.envs.audit import PhysicsAudit, simulator_of
 from cartwheel.envs.calls import calling
 from cartwheel.envs.making import CannotMake, Env, close, describe, is_users_interrupt, make_vector_env
 from cartwheel.envs.tasks import Task
@@ -33,21 +33,41 @@ def _swallow(message: str) -> None:
 class WatchedEnv:
     """One environment of a task, reset by seed and stepped with float32 observations.
 
-    ``warnings`` counts since the last reset: MuJoCo's counters by name, ``not_finite``, ``reward_out_of_bounds`` and
-    ``state_out_of_bounds`` (an exploding step is paid before any counter moves), and ``simulator_reset`` when time
-    does not go on.
+    ``warnings`` counts since the last reset what ``PhysicsAudit`` found, ``metrics`` is what it measured.
     """
 
     task: Task
     env: Env
-    warnings: Counter[str] = field(default_factory=Counter)
     step_index: int = 0
     is_over: bool = False
-    _time_s: float = -math.inf
+    _audit: PhysicsAudit = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._audit = PhysicsAudit(self.task, simulator_of(self.env))
+
+    @property
+    def warnings(self) -> Counter[str]:
+        """How often what was noted in this episode."""
+        return self._audit.warnings
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What physics did in this episode so far."""
+        return self._audit.metrics
+
+    @property
+    def speed_m_s(self) -> float | None:
+        """Of the last step, where there is a simulator to tell."""
+        return self._audit.speed_m_s
+
+    @property
+    def num_turns(self) -> int | None:
+        """Full turns of the trunk so far, where the task has one."""
+        return None if self.task.trunk_angle is None else self._audit.num_turns
 
     def reset(self, seed: int) -> NDArray[np.float32]:
         """The first observation [O] of an episode."""
-        self.warnings, self.step_index, self._time_s, self.is_over = Counter(), 0, -math.inf, False
+        self._audit, self.step_index, self.is_over = PhysicsAudit(self.task, simulator_of(self.env)), 0, False
         with self._calling("reset"):
             obs, _ = self.env.reset(seed=seed)
             vector = self._checked(obs)
@@ -101,42 +121,12 @@ class WatchedEnv:
         return vector
 
     def _watch(self, obs: NDArray[np.float32], reward: float) -> None:
-        data = _mujoco_data(self.env)
-        state: NDArray[Any] = obs
-        if data is not None:
-            self._read_counters(data)
-            state = np.concatenate([data.qpos, data.qvel])  # observations may clip velocities, or leave places out
-        if not abs(reward) <= _FLOAT32_MAX or not np.all(np.isfinite(obs)):
-            self.warnings["not_finite"] += 1
+        self._audit.see(self.step_index, obs, reward)
+        if self.warnings["not_finite"]:
             raise EnvironmentFailed(self._at(f"returned a value that is not finite (reward {reward})"))
-        if abs(reward) > self.task.reward_bound:
-            self.warnings["reward_out_of_bounds"] += 1
-        if not np.max(np.abs(state)) <= self.task.state_bound:
-            self.warnings["state_out_of_bounds"] += 1
-
-    def _read_counters(self, data: Any) -> None:
-        for kind in mujoco.mjtWarning.__members__.values():
-            if kind != mujoco.mjtWarning.mjNWARNING and data.warning[kind].number:
-                self.warnings[kind.name.removeprefix("mjWARN_")] = int(data.warning[kind].number)
-        if not data.time > self._time_s:
-            self.warnings["simulator_reset"] += 1
-        self._time_s = data.time
 
     def _at(self, what: str) -> str:
         return f"{self.task.env_id}: step {self.step_index} {what}"
-
-
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
-"""Rewards are learned from in float32, as observations are."""
-
-
-def _mujoco_data(env: Env) -> Any:
-    """The simulator's state: of Gymnasium's environments, or of dm_control's behind an adapter; else None."""
-    inner = env.unwrapped
-    data = getattr(inner, "data", None)
-    if data is None:
-        data = getattr(getattr(getattr(inner, "physics", None), "data", None), "ptr", None)
-    return data if isinstance(data, mujoco.MjData) else None
 
 
 def make_env(task: Task, **kwargs: Any) -> WatchedEnv:

@@ -72,6 +72,21 @@ def _positions_and_velocities(before: States, qpos: States, qvel: States) -> Sta
 
 
 @dataclass(frozen=True)
+class Plausible:
+    """The most that working physics comes to in a task: more of any is a simulation that broke. Infinite: not judged.
+
+    ``speed_m_s``: of the centre of mass, over one environment step. ``energy_j``: mechanical energy, kinetic and
+    potential, gained since the episode began. ``penetration_m``: how deep bodies are in each other. ``reason`` says
+    where the numbers come from, and is shown beside what they caught.
+    """
+
+    speed_m_s: float = math.inf
+    energy_j: float = math.inf
+    penetration_m: float = math.inf
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Task:
     """One task. ``id`` is ours, ``env_id`` Gymnasium's, which is made with ``env_kwargs``.
 
@@ -80,7 +95,9 @@ class Task:
     ``never`` where nothing but the episode's length ends it. ``planner_reward`` is what the planner maximises where
     that is declared to differ from ``reward``.
     ``reward_bound`` is the largest |reward| that working physics can pay in one step, ``state_bound`` the largest
-    entry of a state that it can reach: of MuJoCo's ``qpos`` and ``qvel``, elsewhere of an observation.
+    entry of a state that it can reach: of MuJoCo's ``qpos`` and ``qvel``, elsewhere of an observation. ``plausible`` is
+    what else is known of working physics, in MuJoCo tasks. ``trunk_angle`` is the entry of ``qpos`` that counts, as it
+    grows without end, how often the trunk has turned over; None where there is none.
     ``observe(before, qpos, qvel)`` is the observation of a MuJoCo state, ``before`` the ``qpos`` of one environment
     step earlier. ``defaults`` are agent settings, hyperparameters and choices of shape, that hold where neither the
     user nor a preset says otherwise.
@@ -96,6 +113,8 @@ class Task:
     reward: Callable[[Obs, Action, Obs], Scalar] | None = None
     reward_bound: float = math.inf
     state_bound: float = math.inf
+    plausible: Plausible = Plausible()
+    trunk_angle: int | None = None
     terminated: Callable[[Obs], Bool[Array, ""]] | None = None
     planner_reward: Callable[[Obs, Action, Obs], Scalar] | None = None
     encode: Callable[[Obs], Array] = _unchanged

@@ -31,6 +31,7 @@ from cartwheel.analysis.tables import (
 )
 from cartwheel.analysis.wording import compact, fixed, number
 from cartwheel.records import Config, SegmentId
+from cartwheel.report.marks import mark_implausible, mark_not_finite
 from cartwheel.report.style import (
     BLUE,
     FAINT,
@@ -95,7 +96,8 @@ def learning_curves(tables: StudyTables, ceiling: float | None = None, layout: L
             _draw_incumbent_curve(axes, learning_curve(tables, best), tables.segments[best].trial, trial_noun(tables))
         if ceiling is not None:
             _draw_ceiling(axes, ceiling)
-        _mark_not_finite(axes, curves_of_trials(tables))
+        mark_not_finite(axes, curves_of_trials(tables))
+        mark_implausible(axes, tables)
         _episode_axis(axes)
         light_grid(axes)
         label_y(axes, "return of each training episode")
@@ -210,14 +212,6 @@ def _draw_vertical_ceiling(axes: Axes, ceiling: float) -> None:
     is_on_the_right = ceiling > sum(axes.get_xlim()) / 2
     side, offset = ("right", -4) if is_on_the_right else ("left", 4)
     _text(axes, (ceiling, -0.62), "true dynamics", GREEN, ha=side, offset=(offset, 0))
-
-
-def _mark_not_finite(axes: Axes, curves: Sequence[Curve]) -> None:
-    """A cross on the x axis for every episode whose return is not finite."""
-    bad = [x for curve in curves for x, y in zip(curve.episodes, curve.returns, strict=True) if not math.isfinite(y)]
-    axes.plot(
-        bad, [0] * len(bad), "x", color=VERMILLION, markersize=6, clip_on=False, transform=axes.get_xaxis_transform()
-    )
 
 
 def _episode_axis(axes: Axes) -> None:

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cartwheel.analysis.wording import number
+from cartwheel.exploits import OnExploit
 from cartwheel.observer import Observer
 from cartwheel.records import Episode, Evaluation, Event, Report, Segment
 from cartwheel.report.plain import (
@@ -57,18 +58,20 @@ def make_view(
     noun: str = "trial",
     is_quiet: bool = False,
     is_json: bool = False,
+    on_exploit: OnExploit = "keep",
     stream: TextIO | None = None,
 ) -> View:
     """The view for a stream (standard output): a table on a terminal, else a line per event.
 
-    ``noun`` is what a trial is called, ``total_episodes`` what all of them will run, if that is known.
+    ``noun`` is what a trial is called, ``total_episodes`` what all of them will run, if that is known; ``on_exploit``
+    what counts of an episode whose physics broke.
     """
     stream = stream or sys.stdout
     if is_quiet:
         return QuietView()
     if is_json:
         return JsonView(stream)
-    progress = Progress(total_episodes)
+    progress = Progress(total_episodes, on_exploit)
     console = Console(file=cast("TextIO", UnfailingStream(stream)))
     can_redraw = console.is_terminal and not console.is_dumb_terminal
     return TableView(progress, noun, console) if can_redraw else LineView(progress, noun, stream)

@@ -22,11 +22,10 @@ from cartwheel.analysis.tables import (
     network_evaluations,
     schedule_of,
     trial_noun,
-    warnings,
 )
 from cartwheel.analysis.wording import compact, duration, fixed, number, percent, plural
 from cartwheel.records import Config
-from cartwheel.report import sentences
+from cartwheel.report import physics, sentences
 from cartwheel.report.exhibits import Exhibit, exhibits, write_exhibit
 from cartwheel.report.html import Html, bars, download, joined, paragraph, section, table, text, tiles
 from cartwheel.report.style import NARROW, WIDE, inline_svg, to_svg
@@ -84,6 +83,7 @@ def _sections(tables: StudyTables, comparison: Comparison | None) -> Iterator[Ht
         below = _below(exhibit, tables, comparison)
         yield section(exhibit.title, [paragraph(exhibit.sentence), _figure(exhibit), *below])
     yield section("Where the time went", [paragraph(sentences.time(tables.timing)), bars(_time_shares(tables.timing))])
+    yield section("What physics did", physics.body(tables))
     yield section("What went wrong", _failure_body(tables))
     yield section("Settings", [table([], _flat(tables.settings), "plain")])
     yield section("Versions and platform", [table([], _flat(tables.environment), "plain")])
@@ -203,12 +203,6 @@ def _failure_body(tables: StudyTables) -> Iterator[Html]:
     if kinds:
         rows = [[status, reason or "no reason given", ", ".join(ids)] for (status, reason), ids in kinds.items()]
         yield table(["how", "why", "segments (trial.index)"], rows, "plain")
-    noted = warnings(tables)
-    if noted:
-        told = [[kind, f"{times:,}"] for kind, times in sorted(noted.items())]
-        yield table(["simulator warning", "times"], told, "plain")
-    else:
-        yield paragraph(f"The simulator gave no warning in {plural(counts(tables).num_episodes, 'episode')}.")
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -186,9 +186,11 @@ def so_far(progress: Progress, noun: str, now_s: float) -> list[str]:
 
 
 def incidents(progress: Progress) -> list[str]:
-    """Copies made and segments that ended badly, as far as there are any."""
-    copies = [f"{plural(progress.num_copies, 'copy')} made"] if progress.num_copies else []
-    return copies + [f"{plural(times, 'segment')} {status}" for status, times in sorted(progress.failures.items())]
+    """Copies made, episodes whose physics broke, and segments that ended badly, as far as there are any."""
+    noted = [f"{plural(progress.num_copies, 'copy')} made"] if progress.num_copies else []
+    if progress.num_implausible:
+        noted.append(f"{plural(progress.num_implausible, 'episode')} of implausible physics")
+    return noted + [f"{plural(times, 'segment')} {status}" for status, times in sorted(progress.failures.items())]
 
 
 def origin_text(segment: Segment, noun: str) -> str:

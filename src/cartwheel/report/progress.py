@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from cartwheel.exploits import OnExploit, counted_return, is_implausible
 from cartwheel.records import Episode, Event, Issued, Report, Reported, Segment, SegmentId, Status, score
 
 REPLAY_S = 0.5
@@ -28,12 +29,17 @@ class Member:
 
 @dataclass
 class Progress:
-    """The state of a study as its observers know it. ``total_episodes`` is None where nobody can know it."""
+    """The state of a study as its observers know it. ``total_episodes`` is None where nobody can know it.
+
+    ``on_exploit``: what counts of an episode whose physics broke.
+    """
 
     total_episodes: int | None = None
+    on_exploit: OnExploit = "keep"
     members: dict[int, Member] = field(default_factory=dict)
     num_copies: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+    _implausible: set[tuple[SegmentId, int]] = field(default_factory=set)
     _segments: dict[SegmentId, Segment] = field(default_factory=dict)
     _returns: dict[SegmentId, dict[int, float]] = field(default_factory=dict)
     _began_s: float = 0.0
@@ -63,7 +69,9 @@ class Progress:
 
     def add_episode(self, segment: Segment, episode: Episode, now_s: float) -> None:
         """One more episode; an episode that is told again counts once."""
-        self._returns[segment.id][episode.index] = episode.return_
+        self._returns[segment.id][episode.index] = counted_return(episode, self.on_exploit)
+        if is_implausible(episode):
+            self._implausible.add((segment.id, episode.index))
         member = self.members[segment.trial]
         member.last_episode, member.last_return = episode.index, episode.return_
         if now_s - self._began_s < REPLAY_S:
@@ -91,6 +99,11 @@ class Progress:
     def num_episodes(self) -> int:
         """Episodes finished by all trials, random ones included."""
         return sum(map(len, self._returns.values()))
+
+    @property
+    def num_implausible(self) -> int:
+        """Episodes whose physics broke."""
+        return len(self._implausible)
 
     @property
     def best(self) -> Member | None:

@@ -12,6 +12,7 @@ from cartwheel.analysis.tables import (
     copies,
     counts,
     curves_of_trials,
+    implausible_episodes,
     incumbent,
     incumbent_score,
     ranking,
@@ -180,6 +181,9 @@ def _score(tables: StudyTables) -> str:
 def _curve_marks(tables: StudyTables) -> str:
     bad = sum(not math.isfinite(return_) for curve in curves_of_trials(tables) for return_ in curve.returns)
     dotted = " Dotted lines lead from a copied agent to the copy." if copies(tables) else ""
+    flagged = sum(not watched.is_evaluation for watched in implausible_episodes(tables))
+    if flagged:
+        dotted += f" Rings and triangles mark returns that rest on implausible physics ({flagged} in all)."
     return dotted + (f" A cross on the axis marks a return that is not finite ({bad} in all)." if bad else "")
 
 
