@@ -44,12 +44,13 @@ class Size:
 
 @dataclass(frozen=True)
 class Case:
-    """One folder. ``words`` is what a user types, again and again."""
+    """One folder, and in it the run folder. ``words`` is what a user types, again and again."""
 
     nursery: Nursery
     folder: Path
     size: Size
-    words: tuple[str, ...] = ("tune", "study.toml", "--run-dir", RUN, "--json")
+    elsewhere: Path | None = None
+    """The run folder, where it is not inside ``folder``."""
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -57,11 +58,15 @@ class Case:
 
     @property
     def run_dir(self) -> Path:
-        return self.folder / RUN
+        return self.elsewhere or self.folder / RUN
 
     def start(self, **settings: Any) -> int:
         """Type the words; the process id."""
         return self.nursery.start(self.folder, self.words, Settings(**settings))
+
+    @property
+    def words(self) -> list[str]:
+        return ["tune", "study.toml", "--run-dir", str(self.run_dir), "--json"]
 
     def wait(self, pid: int) -> int:
         return self.nursery.wait(pid)

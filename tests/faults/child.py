@@ -2,7 +2,6 @@
 
 import os
 import resource
-import signal
 import sys
 import time
 import traceback
@@ -40,7 +39,6 @@ def run_command(folder: Path, words: Sequence[str], settings: Settings) -> int:
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     _use_synthetic_agents(os.open(RAN, os.O_WRONLY | os.O_CREAT | os.O_APPEND), settings.pause_s)
     if settings.max_file_bytes is not None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (settings.max_file_bytes, resource.RLIM_INFINITY))
     steps = install(settings.fault) if settings.has_steps or settings.fault else Steps(None)
     try:

@@ -1,4 +1,4 @@
-"""One nursery per test file and process of the suite, and the whole studies that cases are compared with."""
+"""One nursery per process of the test suite, and the whole studies that cases are compared with."""
 
 import os
 import tempfile
@@ -17,21 +17,21 @@ MEMORY = Path("/dev/shm")
 """A process that dies leaves files in memory as it leaves those on a disk, and a sync costs nothing there."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def quick_folder() -> Iterator[Path]:
     """A folder in memory where the machine has such; else on disk, which takes longer and proves the same."""
     with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
         yield Path(folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def nursery() -> Iterator[Nursery]:
     opened = Nursery()
     yield opened
     opened.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def whole(nursery: Nursery, quick_folder: Path) -> Whole:
     """About 30 segments, run to the end."""
     return run_whole(nursery, quick_folder / "whole", SMALL)

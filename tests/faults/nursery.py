@@ -10,12 +10,15 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cartwheel.tuning import Running, tune
 from faults.child import Settings, run_command
 from faults.steps import Fault
+from synthetic_executor import SyntheticBackend, small_spec
 
 LIMIT_S = 120
 """A child that hangs is ended, and the test fails."""
@@ -30,14 +33,14 @@ def environment() -> dict[str, str]:
 
 
 class Nursery:
-    """Starts children and waits for them."""
+    """Starts children and waits for them. ``prefix``: a command that makes surroundings and then becomes the server."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "faults.nursery"]
+    def __init__(self, prefix: Sequence[str] = ()) -> None:
+        command = [*prefix, sys.executable, "-m", "faults.nursery"]
         self._server = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
         )
-        self._answer()  # it is warm
+        self.pid = self._answer()  # it is warm
 
     def start(self, folder: Path, words: Sequence[str], settings: Settings) -> int:
         """Run ``cartwheel WORDS`` in a folder; its process id, which is that of its process group too."""
@@ -63,14 +66,21 @@ class Nursery:
 
 def serve() -> None:
     """Answer requests until there are no more."""
-    from cartwheel.cli import app, commands  # noqa: F401 - what every child would import
-
+    _warm_up()
     assert "jax" not in sys.modules
     assert len(os.listdir("/proc/self/task")) == 1, "a process that has threads must not fork"
     print(os.getpid(), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         print(_waited(request["wait"]) if "wait" in request else _forked(request), flush=True)
+
+
+def _warm_up() -> None:
+    """Import what every child would: a study does."""
+    from cartwheel.cli import app, commands  # noqa: F401
+
+    with tempfile.TemporaryDirectory() as folder:
+        tune(small_spec(), Path(folder), Running(backend=SyntheticBackend()))
 
 
 def _waited(pid: int) -> int:

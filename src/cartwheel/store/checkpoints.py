@@ -21,6 +21,7 @@ from safetensors.numpy import load, save
 
 from cartwheel.errors import CorruptCheckpoint, StorageError
 from cartwheel.records import CheckpointId, StoredFile
+from cartwheel.store.disk import cannot_write
 
 SUFFIX = ".safetensors"
 TEMPORARY_SUFFIX = ".tmp"
@@ -53,11 +54,7 @@ class CheckpointStore:
         try:
             self._write_durably(data, self.path(digest))
         except OSError as error:
-            raise StorageError(
-                f"cannot write a checkpoint of {len(data)} bytes: {error.strerror}",
-                str(self.folder),
-                "free or repair the disk, then run the same command again",
-            ) from error
+            raise cannot_write(f"a checkpoint of {len(data)} bytes", error.strerror, self.folder) from error
         return StoredFile(digest, len(data))
 
     def read(self, digest: CheckpointId) -> tuple[Arrays, dict[str, Any]]:

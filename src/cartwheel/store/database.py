@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from cartwheel.errors import StorageError
+from cartwheel.store.disk import cannot_write
 
 APPLICATION_ID = 0x43617274  # "Cart": tells our files from other SQLite databases
 SCHEMA_VERSION = 2
+ROOM_FOR_PAGES_BYTES = 2**20
+"""What a commit takes beyond its own rows, at most: the pages of tables and indices that it changes and their journal,
+some hundred of 4 KiB."""
 BUSY_TIMEOUT_S = 30.0
 """A commit waits this long for readers such as ``cartwheel status`` to finish."""
 
@@ -26,6 +30,7 @@ class Database:
 
     def __init__(self, path: Path, is_writer: bool) -> None:
         self.path = path
+        self._num_row_bytes = 0
         self._connection = self._connect(is_writer)
         try:
             self._check()
@@ -51,6 +56,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of the block or nothing: on disk when the block is left."""
+        self._num_row_bytes = 0
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -81,6 +87,7 @@ class Database:
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run one statement; the id of the row that it inserted."""
+        self._num_row_bytes += sum(len(value) for value in parameters if isinstance(value, str))
         with self._errors():
             return self._connection.execute(sql, parameters).lastrowid or 0
 
@@ -135,6 +142,10 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                # rows are written once to their pages, and their pages may be written to the journal before
+                num_bytes = ROOM_FOR_PAGES_BYTES + 2 * self._num_row_bytes
+                raise cannot_write(f"a commit of up to {num_bytes} bytes", str(error), self.path) from error
             raise StorageError(
                 f"the database cannot be used: {error}", str(self.path), "see that the disk is writable and not full"
             ) from error

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from cartwheel.errors import AlreadyOwned, StorageError
+from cartwheel.store.disk import cannot_write
 
 RETRY_S = 0.05
 """Longer than ``is_owned`` holds the lock, so that who only asks keeps nobody from running a study."""
@@ -44,7 +45,8 @@ class Ownership:
     def release(self) -> None:
         """Let another process run the study. Does nothing the second time."""
         if self._descriptor >= 0:
-            os.truncate(self._descriptor, 0)
+            with contextlib.suppress(OSError):  # without the lock the name means nothing to anybody
+                os.truncate(self._descriptor, 0)
         self._forget()
 
     def _lock(self) -> None:
@@ -56,8 +58,12 @@ class Ownership:
 
     def _write_name(self) -> None:
         name = json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode()
-        os.truncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, name, 0)
+        try:
+            os.truncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, name, 0)
+        except OSError as error:
+            self._forget()
+            raise cannot_write(f"the owner's name of {len(name)} bytes", error.strerror, self._path) from error
 
     def _forget(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1

@@ -16,6 +16,7 @@ from pathlib import Path
 from cartwheel.errors import ConfigError, StorageError
 from cartwheel.store.checkpoints import CheckpointStore, sync_folder
 from cartwheel.store.database import Database
+from cartwheel.store.disk import cannot_write
 from cartwheel.store.owner import Ownership
 from cartwheel.store.reading import StudyReader
 from cartwheel.store.rows import to_json
@@ -147,7 +148,7 @@ def write_text(path: Path, text: str) -> None:
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        raise StorageError(f"cannot write: {error.strerror}", str(path), "free or repair the disk") from error
+        raise cannot_write(f"a file of {len(text.encode())} bytes", error.strerror, path) from error
 
 
 def _make_folder(path: Path) -> None:
