@@ -124,7 +124,8 @@ def test_the_planner_maximises_the_reward_unless_declared(name: str) -> None:
         assert shipped.planner_reward is None
         assert np.array_equal(paid, planned)
         return
-    penalty = 10.0 * np.asarray(seen[2])[:, 1] ** 2 + 0.1 * np.asarray(seen[2])[:, 0] ** 2
+    x, angle, velocity = np.asarray(seen[2])[:, :3].T
+    penalty = 0.5 * x**2 + 10.0 * angle**2 + 0.05 * velocity**2
     np.testing.assert_allclose(paid - planned, penalty, atol=1e-5)
 
 

@@ -10,13 +10,13 @@ def test_small_is_what_the_documents_say() -> None:
     assert ranges == {
         "learning_rate": (1e-5, 1e-3, 1e-2, True),
         "weight_decay": (1e-7, 1e-5, 1e-2, True),
-        "num_epochs": (1, 5, 20, False),
+        "num_epochs": (1, 20, 20, False),
         "plan_horizon": (5, 25, 40, False),
         "num_iterations": (2, 3, 4, False),
         "num_samples": (16, 48, 96, True),
         "elite_ratio": (0.05, 0.1, 0.4, True),
         "alpha": (0.0, 0.1, 0.4, False),
-        "noise_exponent": (0.0, 2.0, 4.0, False),
+        "noise_exponent": (0.0, 0.5, 4.0, False),
     }
     assert space.select("model").names == ("learning_rate", "weight_decay", "num_epochs")
 

@@ -42,7 +42,7 @@ class Hyper:
 MODEL_HYPERS: dict[str, Hyper] = {
     "learning_rate": Hyper(1e-3, 0.0, 1.0, "step size of the optimiser (Chua et al. 2018, for Adam)"),
     "weight_decay": Hyper(1e-5, 0.0, 1.0, "0.5 * decay * |W|^2, weights only; see layer_decays (Chua et al. 2018)"),
-    "num_epochs": Hyper(5, 0, 1000, "passes over the buffer after every episode, at most (Chua et al. 2018)"),
+    "num_epochs": Hyper(20, 0, 1000, "passes over the buffer after every episode, at most (Chua et al. 2018: 5)"),
 }
 CEM_HYPERS: dict[str, Hyper] = {
     "plan_horizon": Hyper(25, 1, 1000, "environment steps that a plan looks ahead (Chua et al. 2018)"),
@@ -61,8 +61,8 @@ ICEM_HYPERS: dict[str, Hyper] = {
     "num_samples": Hyper(48, 2, 100_000, "plans sampled in the first iteration (Pinneri et al. 2020)"),
     "elite_ratio": Hyper(0.1, 0.0, 1.0, "elites = max(1, floor(ratio * num_samples)) (Pinneri et al. 2020)"),
     "alpha": Hyper(0.1, 0.0, 1.0, "share of the old mean and deviation that is kept (Pinneri et al. 2020)"),
-    "initial_std": Hyper(0.5, 1e-6, 10.0, "first standard deviation, in half action ranges (Pinneri et al. 2020)"),
-    "noise_exponent": Hyper(2.0, 0.0, 10.0, "power of 1/frequency in the noise over time; 0 is white (same)"),
+    "initial_std": Hyper(0.2, 1e-6, 10.0, "first standard deviation, in half action ranges (Pinneri et al.: 0.5)"),
+    "noise_exponent": Hyper(0.5, 0.0, 10.0, "power of 1/frequency in the noise over time; 0 is white (same, by task)"),
     "sample_decay": Hyper(1.25, 1.0, 10.0, "samples shrink by this per iteration, not below 2x elites (same)"),
     "kept_elite_ratio": Hyper(0.3, 0.0, 1.0, "share of the elites that are samples of the next iteration (same)"),
     "shifted_elite_ratio": Hyper(0.3, 0.0, 1.0, "share of the last elites that are samples of the next step (same)"),
