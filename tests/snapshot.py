@@ -5,6 +5,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from cartwheel.store.run_folder import RunFolder
+
 TIMING = {"wall_s", "seconds"}
 
 
@@ -33,6 +35,12 @@ def _without_timing(value: Any) -> Any:
         case str() if value.startswith("{"):
             return _without_timing(json.loads(value))
     return value
+
+
+def settled(run_dir: Path) -> dict[str, Any]:
+    """``unordered`` of a snapshot, after an opening has cleared the temporary files that killed writers leave."""
+    RunFolder.to_write(run_dir).close()
+    return unordered(snapshot(run_dir))
 
 
 def unordered(taken: dict[str, Any]) -> dict[str, Any]:

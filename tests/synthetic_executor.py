@@ -167,5 +167,11 @@ def small_spec(**changes: Any) -> StudySpec:
     return StudySpec.model_validate({**table, **changes})
 
 
+def population_spec(num_episodes: int, population: int = 3) -> StudySpec:
+    """Generations of two episodes, one lane."""
+    tuner = {"name": "pbt", "population": population, "first_interval_episodes": 2, "interval_episodes": 2}
+    return small_spec(num_episodes=num_episodes, tuner=tuner, engine={"lanes": 1})
+
+
 def segment_ids(works: Sequence[Work]) -> list[SegmentId]:
     return [work.item.id for work in works if isinstance(work.item, Segment)]

@@ -27,7 +27,7 @@ task = task_for("cartwheel/Line-v0", id="my-line", reward=reward, encode=lambda 
 @pytest.fixture(autouse=True)
 def _nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test begins as a fresh process does."""
-    monkeypatch.setattr(task_files, "_loaded", set())
+    monkeypatch.setattr(task_files, "_loaded", {})
     monkeypatch.setattr(tasks, "_TASKS", dict(tasks._TASKS))
 
 

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from cartwheel.errors import ConfigError
 from cartwheel.records import Config
-from cartwheel.spec import StudySpec
+from cartwheel.spec import ExecutorName, StudySpec
 from cartwheel.store.checkpoints import CheckpointStore
 from cartwheel.study import TimedExecutor
 
 if TYPE_CHECKING:
     from cartwheel.agents.pets.setup import AgentSetup
+    from cartwheel.executors.messages import Recipe
 
 Say: TypeAlias = Callable[[str], None]
 
@@ -30,14 +32,24 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InlineBackend:
-    """Everything in this process, on all its devices. Compiled programs are remembered in the user's cache folder."""
+    """Real agents, in this process unless the study or ``executor`` says otherwise.
+
+    ``executor`` and ``workers``: in place of the study's. ``ray_address``: of a running cluster; None: the one that
+    Ray's environment variables name, or one of our own on this machine. Compiled programs are remembered in the user's
+    cache folder.
+    """
 
     has_compile_cache: bool = True
+    executor: ExecutorName | None = None
+    workers: int | None = None
+    ray_address: str | None = None
 
     def check(self, spec: StudySpec, reachable: Sequence[Config]) -> None:
         from cartwheel.envs.pool import make_env
 
         setup = agent_setup(spec, reachable)
+        if self._executor_of(spec) != "inline":
+            self._recipe(spec, reachable)
         try:
             make_env(setup.task).close()
         except ValueError as error:
@@ -46,21 +58,42 @@ class InlineBackend:
     def make(
         self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Say
     ) -> TimedExecutor:
-        from cartwheel.executors.devices import prepare_jax, user_compile_cache
-        from cartwheel.executors.inline import InlineExecutor
-        from cartwheel.executors.lanes import lanes_of_devices
+        from cartwheel.executors.devices import num_cores, prepare_jax, user_compile_cache
 
         prepare_jax(user_compile_cache() if self.has_compile_cache else None)
         setup = agent_setup(spec, reachable)
         if setup.task.learned:
             say(f"{setup.task.learned} of {spec.env_id} will be learned from data: there is no formula")
-        return InlineExecutor(
-            lambda place: lanes_of_devices(setup, place),
-            checkpoints,
-            spec.engine.lanes,
-            on_message=say,
-            max_call_s=spec.engine.max_call_s,
-        )
+        engine, num_workers = spec.engine, self.workers or spec.engine.workers
+        match self._executor_of(spec):
+            case "inline":
+                from cartwheel.executors.inline import InlineExecutor
+                from cartwheel.executors.lanes import lanes_of_devices
+
+                make_lanes = partial(lanes_of_devices, setup)
+                return InlineExecutor(make_lanes, checkpoints, engine.lanes, say, engine.max_call_s)
+            case "processes":
+                from cartwheel.executors.processes import Processes
+                from cartwheel.executors.workers import Bounds, WorkersExecutor
+
+                recipe, bounds = self._recipe(spec, reachable), Bounds(engine.max_call_s, engine.max_worker_memory_mib)
+                crew = Processes(recipe, checkpoints, num_workers or num_cores(), engine.lanes)
+                return WorkersExecutor(crew, say, bounds)
+            case "ray":
+                from cartwheel.executors.ray import RayActors
+                from cartwheel.executors.workers import Bounds, WorkersExecutor
+
+                recipe = self._recipe(spec, reachable)
+                actors = RayActors(recipe, checkpoints, num_workers, engine.lanes, self.ray_address)
+                return WorkersExecutor(actors, say, Bounds(engine.max_call_s))
+
+    def _executor_of(self, spec: StudySpec) -> ExecutorName:
+        return self.executor or spec.engine.executor
+
+    def _recipe(self, spec: StudySpec, reachable: Sequence[Config]) -> "Recipe":
+        from cartwheel.worker_agents import recipe_of
+
+        return recipe_of(spec, reachable, self.has_compile_cache)
 
 
 def agent_setup(spec: StudySpec, reachable: Sequence[Config]) -> "AgentSetup":

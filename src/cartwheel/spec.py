@@ -18,6 +18,9 @@
     [engine]
     lanes = 1                    # agents in one program
     max_call_s = 300.0           # an environment that takes longer for a step hangs: the study stops, resumably
+    executor = "processes"       # or "inline" (default), "ray": where agents run; changes no result
+    workers = 4                  # of processes or ray; default: as many as there are cores
+    max_worker_memory_mib = 4096 # a worker process that needs more is ended; default: no bound
 
     [validation]
     num_episodes = 5             # played by each of the best 3 at the end; 0 for none
@@ -45,9 +48,12 @@ if TYPE_CHECKING:
 
 EXTENDABLE = frozenset({"num_episodes"})
 """What may grow when a study goes on; everything else must stay as it was."""
-WITHOUT_EFFECT = frozenset({"engine.max_call_s", "task_file.path"})
+WITHOUT_EFFECT = frozenset(
+    {"engine.executor", "engine.max_call_s", "engine.max_worker_memory_mib", "engine.workers", "task_file.path"}
+)
 """What changes no result, and so may change when a study goes on."""
 
+ExecutorName: TypeAlias = Literal["inline", "processes", "ray"]
 Setting: TypeAlias = bool | int | float | str | list[int | float]
 
 
@@ -95,11 +101,16 @@ class TaskFileSpec(_Table):
 class EngineSpec(_Table):
     """How agents are computed. Bits depend on the number of lanes, so it belongs to the study.
 
-    A reset or a step of an environment that takes longer than ``max_call_s`` stops the study, resumably.
+    A reset or a step of an environment that takes longer than ``max_call_s`` stops the study, resumably; a worker
+    process it ends, and the item fails. ``workers`` and ``max_worker_memory_mib`` are not for ``inline``, and Ray
+    watches memory itself.
     """
 
     lanes: int = Field(default=1, ge=1, le=64)
     max_call_s: float = Field(default=300.0, gt=0)
+    executor: ExecutorName = "inline"
+    workers: int | None = Field(default=None, ge=1, le=4096)
+    max_worker_memory_mib: int | None = Field(default=None, ge=1)
 
 
 class ValidationSpec(_Table):

@@ -20,9 +20,6 @@ from cartwheel.user_files import read_user_file
 
 NAME = "task"
 
-_loaded: set[str] = set()
-"""SHA-256 of the files that this process has run."""
-
 
 @dataclass(frozen=True, slots=True)
 class TaskFile:
@@ -33,9 +30,17 @@ class TaskFile:
     task: Task
 
 
+_loaded: dict[str, tuple[bytes, Task]] = {}
+"""By the SHA-256 of the files that this process has run: what ran, and the task that came of it."""
+
+
 def load_task_file(path: Path) -> TaskFile:
     """Run a Python file and register its ``task``. Raises ConfigError, with the line, if it cannot be used."""
-    source = read_user_file(path, "task file")
+    return run_task_source(read_user_file(path, "task file"), path)
+
+
+def run_task_source(source: bytes, path: Path) -> TaskFile:
+    """The same for what was read from ``path``."""
     digest = hashlib.sha256(source).hexdigest()
     module = ModuleType(f"cartwheel_task_{digest[:16]}")
     module.__file__ = str(path)
@@ -53,8 +58,18 @@ def load_task_file(path: Path) -> TaskFile:
         raise ConfigError(f"the task file {found} `{NAME}`", str(path), step)
     if digest not in _loaded:
         _register(task, path)
-    _loaded.add(digest)
+    _loaded[digest] = source, task
     return TaskFile(path, digest, task)
+
+
+def source_of(sha256: str) -> bytes:
+    """The text of a file that this process has run."""
+    return _loaded[sha256][0]
+
+
+def loaded_task(sha256: str) -> Task:
+    """The task of a file that this process has run."""
+    return _loaded[sha256][1]
 
 
 def require_loaded(path: str, sha256: str) -> None:

@@ -47,18 +47,30 @@ class Manner:
         Print JSON, one object per line.
     no_compile_cache: bool
         Neither read nor keep compiled programs in the user's cache folder.
+    executor: str
+        Where agents run: in this process, in worker processes, or on a Ray cluster; default: the study's.
+    workers: int
+        How many, of processes or ray; default: as many as there are cores.
+    ray_address: str
+        Of a running Ray cluster, or auto; default: what RAY_ADDRESS says, else a cluster of our own on this machine.
     """
 
     quiet: Annotated[bool, Parameter(negative=(), show_default=False)] = False
     as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False
     no_compile_cache: Annotated[bool, Parameter(negative=(), show_default=False)] = False
+    executor: Literal["inline", "processes", "ray"] | None = None
+    workers: Count | None = None
+    ray_address: str | None = None
 
     def output(self) -> "Output":
         """What the commands take."""
         from cartwheel.backend import InlineBackend
         from cartwheel.cli.commands import Output
 
-        return Output(self.quiet, self.as_json, InlineBackend(has_compile_cache=not self.no_compile_cache))
+        if self.ray_address is not None and self.executor != "ray":
+            raise UsageError("an address without Ray", "--ray-address", "add --executor ray")
+        backend = InlineBackend(not self.no_compile_cache, self.executor, self.workers, self.ray_address)
+        return Output(self.quiet, self.as_json, backend)
 
 
 AS_USUAL = Manner()

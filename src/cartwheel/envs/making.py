@@ -36,6 +36,11 @@ def allow_imports() -> None:
     _imports["are_allowed"] = True
 
 
+def imports_are_allowed() -> bool:
+    """Whether ids may name modules."""
+    return _imports["are_allowed"]
+
+
 def make_vector_env(env_id: str, **kwargs: Any) -> Env:
     """The environment, flattened; ``kwargs`` go to Gymnasium. Raises CannotMake."""
     register(env_id)

@@ -74,6 +74,11 @@ def register_task(task: Task) -> None:
         raise ValueError(f"env_id {task.id!r}: another task has this id")
 
 
+def registered_later() -> set[str]:
+    """The ids of tasks that do not ship: this process alone knows them."""
+    return _TASKS.keys() - {task.id for task in _SHIPPED}
+
+
 def task_ids() -> list[str]:
     """The ids that ``get_task`` knows."""
     return sorted(_TASKS)

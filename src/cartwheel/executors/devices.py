@@ -7,13 +7,13 @@ from pathlib import Path
 import jax
 
 
-def prepare_jax(compile_cache: Path | None) -> None:
-    """Give JAX one CPU device per core, and a folder that remembers compiled programs between runs (None: nowhere).
+def prepare_jax(compile_cache: Path | None, num_devices: int | None = None) -> None:
+    """Give JAX so many CPU devices, by default one per core, and a folder for compiled programs (None: no memory).
 
     Must come before JAX is used; the devices stay as they are when it comes too late.
     """
     with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", num_cores())
+        jax.config.update("jax_num_cpu_devices", num_devices or num_cores())
     if compile_cache is not None:
         jax.config.update("jax_compilation_cache_dir", str(compile_cache))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

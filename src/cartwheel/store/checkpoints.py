@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,14 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class CheckpointStore:
-    """A folder of content-addressed files. Any number of processes may write and read; only the owner deletes."""
+    """A folder of content-addressed files. Any number of processes may write and read; only the owner deletes.
 
-    def __init__(self, folder: Path) -> None:
+    ``fetch`` brings the bytes of a file that is not here, from where it is, or raises CorruptCheckpoint.
+    """
+
+    def __init__(self, folder: Path, fetch: Callable[[CheckpointId], bytes] | None = None) -> None:
         self.folder = folder
+        self._fetch = fetch
 
     def path(self, digest: CheckpointId) -> Path:
         """Where the file of this digest lies. Raises ValueError for anything but 64 hexadecimal digits."""
@@ -49,7 +53,10 @@ class CheckpointStore:
 
         Raises StorageError if the disk does not take them; nothing but whole files is ever left under a digest.
         """
-        data = encode(arrays, manifest)
+        return self.add(encode(arrays, manifest))
+
+    def add(self, data: bytes) -> StoredFile:
+        """Put the bytes of a file on disk in the same way, as they came from another folder."""
         digest = CheckpointId(hashlib.sha256(data).hexdigest())
         try:
             self._write_durably(data, self.path(digest))
@@ -61,12 +68,17 @@ class CheckpointStore:
         """The arrays and the manifest under this digest. Raises CorruptCheckpoint if the bytes are not the same."""
         return decode(self._read_verified(digest), self.path(digest))
 
+    def data(self, digest: CheckpointId) -> bytes:
+        """The bytes under this digest. Raises CorruptCheckpoint if they are not the same."""
+        return self._read_verified(digest)
+
     def verify(self, digest: CheckpointId) -> None:
         """Raises CorruptCheckpoint if the file is missing or is not what was written."""
         self._read_verified(digest)
 
     def size(self, digest: CheckpointId) -> int:
         """Bytes on disk. Raises CorruptCheckpoint if the file is missing."""
+        self._bring(digest)
         try:
             return self.path(digest).stat().st_size
         except OSError as error:
@@ -86,7 +98,13 @@ class CheckpointStore:
         for path in self.folder.glob(f"*{TEMPORARY_SUFFIX}"):
             _unlink(path)
 
+    def _bring(self, digest: CheckpointId) -> None:
+        """Have the file here, if it can be fetched."""
+        if self._fetch is not None and not self.path(digest).exists():
+            self.add(self._fetch(digest))
+
     def _read_verified(self, digest: CheckpointId) -> bytes:
+        self._bring(digest)
         path = self.path(digest)
         data = _read_bytes(path)
         found = hashlib.sha256(data).hexdigest()
