@@ -1,7 +1,9 @@
 """Playing episodes without learning: with a study's best agent, an exported one, or the true dynamics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from cartwheel.backend import Backend, agent_setup
 from cartwheel.errors import ConfigError, StorageError
@@ -10,8 +12,8 @@ from cartwheel.records import Episode, Evaluation
 from cartwheel.results import Study
 from cartwheel.spec import StudySpec
 from cartwheel.store.run_folder import RunFolder
-from cartwheel.study import POLL_S
-from cartwheel.tuning import StopCheck, corners, spec_of
+from cartwheel.study import POLL_S, Names
+from cartwheel.tuning import Running, StopCheck, corners, spec_of
 
 
 def play_best(
@@ -21,16 +23,42 @@ def play_best(
 
     Nothing is written, so the study may run meanwhile. Raises StorageError if the agent cannot be loaded or played.
     """
+    with _player(run_dir, backend) as play:
+        return play(("evaluation", seed), num_episodes, should_stop)
+
+
+def play_on_test_seeds(
+    run_dir: Path, seeds: Sequence[int], num_episodes: int, running: Running
+) -> Iterator[tuple[int, list[Episode]]]:
+    """The same on test seeds, under the names that evaluate a rerun: (seed, its episodes) as they come.
+
+    A seed whose episodes were cut short by a stop does not come.
+    """
+    if not seeds:
+        return
+    with _player(run_dir, running.backend) as play:
+        for seed in seeds:
+            episodes = play(("test-evaluation", seed), num_episodes, running.should_stop)
+            if len(episodes) < num_episodes:
+                return
+            yield seed, episodes
+
+
+Play: TypeAlias = Callable[[Names, int, StopCheck], list[Episode]]
+
+
+@contextmanager
+def _player(run_dir: Path, backend: Backend) -> Iterator[Play]:
+    """What plays so many episodes of the best agent under some names, or fewer if stopped."""
     best = Study(run_dir).best
     start = StartFrom(best.checkpoint, best.checkpoint, best.checkpoint, best.checkpoint)
-    evaluation = Evaluation(best.segment, seed, num_episodes)
-    work = Work(evaluation, best.config, ("evaluation", seed), start, 0)
     with RunFolder.to_read(run_dir) as folder:
         spec, checkpoints = spec_of(folder), folder.checkpoints
     executor = backend.make(spec, [*corners(spec), best.config], checkpoints, lambda _: None)
-    played: list[Episode] = []
-    try:
-        executor.submit(work)
+
+    def play(names: Names, num_episodes: int, should_stop: StopCheck) -> list[Episode]:
+        played: list[Episode] = []
+        executor.submit(Work(Evaluation(best.segment, 0, num_episodes), best.config, names, start, 0))
         while not should_stop():
             for outcome in executor.next_outcomes(POLL_S):
                 match outcome:
@@ -40,9 +68,12 @@ def play_best(
                         return played
                     case ItemDone(reason=reason):
                         raise StorageError(f"the agent cannot be played: {reason}", str(run_dir), "")
+        return played
+
+    try:
+        yield play
     finally:
         executor.close()
-    return played
 
 
 def play_simulator(spec: StudySpec, num_episodes: int) -> Sequence[Episode]:

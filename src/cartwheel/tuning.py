@@ -103,13 +103,13 @@ def rerun(
     with RunFolder.to_read(run_dir) as folder:
         spec = spec_of(folder)
     chosen = Study(run_dir).schedule() if schedule is None else schedule
-    return _follow(run_dir / RERUNS / name, "test", spec, chosen, list(range(num_seeds)), running or Running())
+    return follow(run_dir / RERUNS / name, "test", spec, chosen, list(range(num_seeds)), running or Running())
 
 
 def train(spec: StudySpec, schedule: Schedule, run_dir: Path | None = None, running: Running | None = None) -> Study:
     """Train one agent under a schedule and evaluate it."""
     path = run_dir or Path("runs") / _slug(f"{spec.env_id}-train")
-    return _follow(path, "train", spec, schedule, [spec.seed], running or Running())
+    return follow(path, "train", spec, schedule, [spec.seed], running or Running())
 
 
 def spec_of(folder: RunFolder) -> StudySpec:
@@ -122,7 +122,8 @@ def default_run_dir(spec: StudySpec) -> Path:
     return Path("runs") / _slug(f"{spec.env_id}-{spec.tuner.name}")
 
 
-def _follow(path: Path, family: str, spec: StudySpec, schedule: Schedule, seeds: list[int], running: Running) -> Study:
+def follow(path: Path, family: str, spec: StudySpec, schedule: Schedule, seeds: list[int], running: Running) -> Study:
+    """Train one agent per seed of a family under a schedule, and evaluate each: a study of its own in ``path``."""
     plan = {"family": family, "schedule": schedule.to_text(), EXTENDABLE_PLAN: seeds}
     purpose = rerun_purpose(family, seeds, spec.validation.num_episodes)
     reachable = [*corners(spec), *(piece.config for piece in schedule.pieces)]

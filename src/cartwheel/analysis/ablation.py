@@ -27,6 +27,15 @@ class Step:
     tried: tuple[tuple[str, float], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Ablation:
+    """``default``: the score of the default config, from which the path starts."""
+
+    task: str
+    default: float
+    path: tuple[Step, ...]
+
+
 def ablation_path(names: Sequence[str], score: Score) -> list[Step]:
     """The rounds in order. Of equal scores the earlier name wins."""
     changed: frozenset[str] = frozenset()

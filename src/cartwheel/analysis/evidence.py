@@ -11,6 +11,7 @@ more, and both arms have at least five tuner seeds. With fewer seeds the same fi
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -24,9 +25,11 @@ from cartwheel.analysis.hierarchical import (
 )
 from cartwheel.analysis.incumbents import Axis, IncumbentCurve
 from cartwheel.analysis.statistics import Array, Interval, bootstrap_interval, iqm
+from cartwheel.analysis.tables import StudyTables
 from cartwheel.seeds import numpy_rng
 
 Question: TypeAlias = Literal["agent", "rerun"]
+ASKED: tuple[Question, ...] = ("agent", "rerun")
 Verdict: TypeAlias = Literal["better", "worse", "unclear", "not at equal cost"]
 
 MIN_TUNER_SEEDS = 5
@@ -51,6 +54,15 @@ class StudyResult:
     device_s: float
     curve: IncumbentCurve
     random_return: float = math.nan
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One study: its result among the others, and its own tables."""
+
+    run_dir: Path
+    result: StudyResult
+    tables: StudyTables
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +214,7 @@ def _iqm(arm: ArmResult, question: Question) -> Interval | None:
 
 
 def _questions(first: ArmResult, second: ArmResult) -> list[Question]:
-    asked: tuple[Question, ...] = ("agent", "rerun")
-    return [question for question in asked if first.test_seeds(question) & second.test_seeds(question)]
+    return [question for question in ASKED if first.test_seeds(question) & second.test_seeds(question)]
 
 
 def _verdict(interval: Interval, first_steps: float, second_steps: float) -> Verdict:

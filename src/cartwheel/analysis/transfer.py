@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from cartwheel.analysis.evidence import MIN_TUNER_SEEDS
+from cartwheel.analysis.evidence import MIN_TUNER_SEEDS, StudyResult
 from cartwheel.analysis.hierarchical import aggregate_interval, iqm_difference, iqm_of
 from cartwheel.analysis.statistics import Array, Interval
 from cartwheel.seeds import numpy_rng
@@ -65,6 +65,15 @@ class Price:
     static: str
     interval: Interval
     is_claim: bool
+
+
+def with_home(moved: Sequence[Moved], tested: Sequence[tuple[StudyResult, Kind]]) -> list[Moved]:
+    """What was moved, and the reruns of tested studies: the same, moved to new seeds of the own task only."""
+    home = [
+        Moved(result.task, result.arm, kind, result.tuner_seed, result.task, result.rerun) for result, kind in tested
+    ]
+    known = {(one.source, one.arm, one.tuner_seed, one.target) for one in moved}
+    return [*moved, *(one for one in home if (one.source, one.arm, one.tuner_seed, one.target) not in known)]
 
 
 def matrix(moved: Sequence[Moved], defaults: Mapping[str, Mapping[int, float]]) -> list[Cell]:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
+from cartwheel.cli import evidence
 from cartwheel.cli.options import (
     AS_USUAL,
     NO_CODE,
@@ -35,6 +36,8 @@ app = App(
     help_format="plaintext",  # markdown would cost a third of the time that `--help` takes
     result_action="return_value",
 )
+for command in (evidence.rerun, evidence.compare, evidence.suite, evidence.transfer, evidence.ablate):
+    app.command(command)
 
 
 @app.command
@@ -326,37 +329,6 @@ def space(
     from cartwheel.cli import commands
 
     return commands.do_space(source, file_format, group, out, commands.Output(quiet, as_json))
-
-
-@app.command
-def rerun(
-    run_dir: Path,
-    /,
-    *,
-    schedule: Path | None = None,
-    rename: Names = [],  # noqa: B006 - as above
-    name: str = "found",
-    seeds: Count = 5,
-    own_code: OwnCode = NO_CODE,
-    manner: Manner = AS_USUAL,
-) -> int:
-    """Train anew on fresh test seeds under the found schedule, and evaluate.
-
-    Parameters
-    ----------
-    run_dir: Path
-        Run folder.
-    schedule: Path
-        Another schedule: any file that `cartwheel schedule` reads.
-    name: str
-        The results go to reruns/NAME of the run folder.
-    seeds: int
-        How many; more than before adds to them.
-    """
-    from cartwheel.cli import commands
-
-    own_code.run()
-    return commands.do_rerun(run_dir, schedule_file(schedule, rename), name, seeds, manner.output())
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -6,6 +6,7 @@ The page, the files beside it and a notebook all show these. A new figure is one
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from matplotlib.figure import Figure
 
@@ -16,6 +17,8 @@ from cartwheel.analysis.tables import StudyTables, counts
 from cartwheel.report import data, figures, sentences
 from cartwheel.report.style import WIDE, Layout, to_pdf, to_svg
 
+Draw: TypeAlias = Callable[[Layout], Figure]
+
 
 @dataclass(frozen=True, slots=True)
 class Exhibit:
@@ -24,7 +27,7 @@ class Exhibit:
     name: str
     title: str
     sentence: str
-    draw: Callable[[Layout], Figure]
+    draw: Draw
     data: Frame
 
 

@@ -14,6 +14,17 @@ def text(value: object) -> Html:
     return Html(html.escape(str(value)))
 
 
+def document(name: str, about: str, style: str, body: Iterable[Html]) -> str:
+    """A whole page that needs nothing else: ``name`` is its heading, ``about`` the line below it."""
+    header = f"<header>\n<h1>{text(name)}</h1>\n{paragraph(about, 'about')}\n</header>\n<main>"
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{text(name)} - Cartwheel report</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"{joined([Html(header), *body, Html('</main>')])}\n</body>\n</html>\n"
+    )
+
+
 def joined(parts: Iterable[Html]) -> Html:
     """Parts below each other."""
     return Html("\n".join(parts))

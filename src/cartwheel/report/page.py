@@ -5,7 +5,6 @@ and the style sheet shows the one that fits. The page holds the figures' numbers
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,8 @@ from cartwheel.analysis.wording import compact, duration, fixed, number, percent
 from cartwheel.records import Config
 from cartwheel.report import physics, sentences
 from cartwheel.report.exhibits import Exhibit, exhibits, write_exhibit
-from cartwheel.report.html import Html, bars, download, joined, paragraph, section, table, text, tiles
-from cartwheel.report.style import NARROW, WIDE, inline_svg, to_svg
+from cartwheel.report.html import Html, bars, document, download, paragraph, section, table, tiles
+from cartwheel.report.style import NARROW, WIDE, inline_svg, style_sheet, to_svg
 
 PAGE = "report.html"
 FIGURES_FOLDER = "figures"
@@ -60,28 +59,18 @@ def render_page(
 ) -> str:
     """The page as text."""
     name = str(tables.meta.get("name", "study"))
-    body = joined(
-        [
-            Html(f"<header>\n<h1>{text(name)}</h1>\n{paragraph(_about(tables), 'about')}\n</header>\n<main>"),
-            paragraph(sentences.result(tables, comparison), "result"),
-            tiles(_key_numbers(tables, per_env_step)),
-            *_sections(tables, comparison),
-            Html("</main>"),
-        ]
-    )
-    style = resources.files("cartwheel.report").joinpath("page.css").read_text(encoding="utf-8")
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{text(name)} - Cartwheel report</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}\n"
-        "</body>\n</html>\n"
-    )
+    body = [
+        paragraph(sentences.result(tables, comparison), "result"),
+        tiles(_key_numbers(tables, per_env_step)),
+        *_sections(tables, comparison),
+    ]
+    return document(name, _about(tables), style_sheet(), body)
 
 
 def _sections(tables: StudyTables, comparison: Comparison | None) -> Iterator[Html]:
     for exhibit in exhibits(tables, comparison):
         below = _below(exhibit, tables, comparison)
-        yield section(exhibit.title, [paragraph(exhibit.sentence), _figure(exhibit), *below])
+        yield section(exhibit.title, [paragraph(exhibit.sentence), embedded(exhibit), *below])
     yield section("Where the time went", [paragraph(sentences.time(tables.timing)), bars(_time_shares(tables.timing))])
     yield section("What physics did", physics.body(tables))
     yield section("What went wrong", _failure_body(tables))
@@ -97,7 +86,8 @@ def _below(exhibit: Exhibit, tables: StudyTables, comparison: Comparison | None)
         yield _schedule_table(tables)
 
 
-def _figure(exhibit: Exhibit) -> Html:
+def embedded(exhibit: Exhibit) -> Html:
+    """The figure of a page, for wide and for narrow screens, with its numbers to take away."""
     parts = []
     for layout in (WIDE, NARROW):
         # Different salts: an id in the hidden layout must not answer for one in the visible layout.

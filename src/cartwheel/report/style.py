@@ -8,6 +8,7 @@ import io
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 import matplotlib as mpl
@@ -81,6 +82,11 @@ RC: dict[Any, Any] = {
     "xtick.major.width": 0.8,
     "lines.solid_capstyle": "round",
 }
+
+
+def style_sheet() -> str:
+    """Of all pages."""
+    return resources.files("cartwheel.report").joinpath("page.css").read_text(encoding="utf-8")
 
 
 def new_figure(layout: Layout, height: float) -> Figure:

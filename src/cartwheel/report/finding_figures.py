@@ -1,0 +1,181 @@
+"""Selection or tuning, transfer and its price, and objective mismatch: rows of intervals, with what they say."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from cartwheel.analysis.mismatch import Mismatch
+from cartwheel.analysis.selection import Decomposition
+from cartwheel.analysis.statistics import Interval
+from cartwheel.analysis.transfer import Cell, Price
+from cartwheel.analysis.wording import listed, percent
+from cartwheel.report.claims import range_text
+from cartwheel.report.findings import Finding, Row, ends
+from cartwheel.report.forest import ForestRow, Panel, forest
+from cartwheel.report.style import BLUE, MUTED, ORANGE, Layout
+
+VIEWS = {
+    "all": "over all episodes of all agents",
+    "between agents": "between agents of equal age",
+    "within an agent": "within an agent, over its episodes",
+}
+
+
+def selection(found: Sequence[Decomposition]) -> Finding:
+    """How much of a dynamic tuner's gain is copying."""
+
+    def draw(layout: Layout) -> Figure:
+        panels = [
+            Panel(
+                f"{one.arm} on {one.task}",
+                [ForestRow(part.name, part.interval, BLUE if one.is_claim else MUTED) for part in one.parts],
+                0.0,
+            )
+            for one in found
+        ]
+        return forest(panels, "gain over the default config (difference of IQMs, with its 95% interval)", layout)
+
+    rows: list[Row] = [
+        {"task": one.task, "arm": one.arm, "part": part.name, "claim": one.is_claim, **ends(part.interval)}
+        for one in found
+        for part in one.parts
+    ]
+    shown = [
+        ["arm and task", "part", "gain", "95% interval"],
+        *([f"{one.arm} on {one.task}", part.name, *range_text(part.interval)] for one in found for part in one.parts),
+    ]
+    sentences = (
+        "The whole gain is the tuned agents' over the best of as many under the default config; copying is that of "
+        "selection-only, changing what is left; the schedule is followed by new agents, without copying.",
+        *(_decomposed(one) for one in found),
+    )
+    return Finding("selection-or-tuning", "Selection or tuning?", sentences, draw, rows, shown)
+
+
+def transfers(cells: Sequence[Cell]) -> Finding:
+    """The matrix: what was found where, followed where."""
+    targets = list(dict.fromkeys(cell.target for cell in cells))
+
+    def draw(layout: Layout) -> Figure:
+        panels = [
+            Panel(
+                f"followed on {target}",
+                [
+                    ForestRow(_moved(cell), cell.gain or cell.iqm, BLUE if cell.kind == "dynamic" else ORANGE)
+                    for cell in cells
+                    if cell.target == target
+                ],
+                0.0 if any(cell.gain is not None for cell in cells if cell.target == target) else None,
+            )
+            for target in targets
+        ]
+        has_gains = all(cell.gain is not None for cell in cells)
+        label = "gain over the default config" if has_gains else "return, or gain where the default config was trained"
+        return forest(panels, f"{label} (IQM, with its 95% interval); blue dynamic, orange static", layout)
+
+    rows: list[Row] = [
+        {
+            "source": c.source, "arm": c.arm, "kind": c.kind, "target": c.target, **ends(c.iqm, "iqm_"),
+            **ends(c.gain, "gain_"), "schedules": c.num_schedules, "test_seeds": c.num_test_seeds,
+        }
+        for c in cells
+    ]  # fmt: skip
+    shown = [
+        ["found by, on", "followed on", "return (IQM)", "95% interval", "gain over default", "95% interval"],
+        *([_moved(c), c.target, *range_text(c.iqm), *range_text(c.gain)] for c in cells),
+    ]
+    better = [f"{_moved(c)} followed on {c.target}" for c in cells if c.gain is not None and c.gain.low > 0]
+    worse = [f"{_moved(c)} followed on {c.target}" for c in cells if c.gain is not None and c.gain.high < 0]
+    sentence = (
+        "New agents on test seeds, trained under what was found. "
+        + (f"Better than the default config there: {listed(better)}. " if better else "Nothing is surely better than "
+           "the default config there. ")
+        + (f"Worse: {listed(worse)}." if worse else "Nothing is surely worse.")
+    )  # fmt: skip
+    return Finding("transfer", "Transfer to new seeds and to other tasks", (sentence,), draw, rows, shown)
+
+
+def transfer_prices(prices: Sequence[Price]) -> Finding:
+    """Dynamic minus static, at home and away."""
+
+    def draw(layout: Layout) -> Figure:
+        rows = [
+            ForestRow(
+                f"{p.dynamic} less {p.static}, {p.source} to {p.target}", p.interval, BLUE if p.is_claim else MUTED
+            )
+            for p in prices
+        ]
+        return forest([Panel("dynamic less static", rows, 0.0)], "return (difference of IQMs)", layout)
+
+    rows: list[Row] = [
+        {"source": p.source, "target": p.target, "dynamic": p.dynamic, "static": p.static, "claim": p.is_claim,
+         **ends(p.interval)}
+        for p in prices
+    ]  # fmt: skip
+    home, away = ([p for p in prices if (p.source == p.target) == is_home] for is_home in (True, False))
+    told = [
+        f"{place}, dynamic schedules are ahead of static configs in {_count(group, 1)} of {len(group)}, behind in "
+        f"{_count(group, -1)}"
+        for place, group in (("On the task they were found on", home), ("Moved to other tasks", away))
+        if group
+    ]
+    sentence = (
+        "What a rerun of a dynamic schedule returns less what one of a static config found on the same task does. "
+        f"Counting intervals that exclude zero: {'; '.join(told)}."
+    )
+    return Finding("price-of-transfer", "The price of transferring", (sentence,), draw, rows)
+
+
+def mismatch(task: str, found: Sequence[Mismatch], key: str) -> Finding:
+    """Rank correlations of model errors and returns."""
+
+    def draw(layout: Layout) -> Figure:
+        errors = list(dict.fromkeys(one.error for one in found))
+        panels = [
+            Panel(error, [ForestRow(VIEWS[one.view], one.interval) for one in found if one.error == error], 0.0)
+            for error in errors
+        ]
+        return forest(panels, "Spearman's correlation of model error and return", layout)
+
+    rows: list[Row] = [
+        {"task": task, "error": one.error, "view": one.view, **ends(one.interval), "episodes": one.num_points,
+         "agents": one.num_agents}
+        for one in found
+    ]  # fmt: skip
+    matched = [
+        f"{one.error} {VIEWS[one.view]}"
+        for one in found
+        if one.view != "all" and one.interval is not None and one.interval.high < 0
+    ]
+    sentence = (
+        "Negative: where the model errs less, the agent returns more. Over all episodes the two agree because both "
+        "improve with age; the question is whether they do between agents of equal age and within an agent. "
+        + (f"They do, beyond what chance gives: {listed(matched)}." if matched else "Nowhere do they, surely.")
+    )
+    return Finding(f"mismatch-{key}", f"Objective mismatch on {task}", (sentence,), draw, rows)
+
+
+def _decomposed(one: Decomposition) -> str:
+    whole, copying, changing = (part.interval for part in (one.whole, one.copying, one.changing))
+    text = (
+        f"{one.arm} on {one.task}: of a gain of {_told(whole)}, copying gives {_told(copying)} and changing "
+        f"{_told(changing)}"
+    )
+    if whole.low > 0:
+        text += f", so copying is {percent(max(0.0, copying.point / whole.point))} of it"
+    if one.schedule is not None:
+        text += f"; its schedule, followed by new agents, keeps {_told(one.schedule.interval)}"
+    return text + ("." if one.is_claim else ". From few tuner seeds, so an indication.")
+
+
+def _told(interval: Interval) -> str:
+    point, span = range_text(interval)
+    return f"{point} ({span})"
+
+
+def _moved(cell: Cell) -> str:
+    return f"{cell.arm} of {cell.source}"
+
+
+def _count(prices: Sequence[Price], sign: int) -> int:
+    return sum((p.interval.low > 0) if sign > 0 else (p.interval.high < 0) for p in prices)
