@@ -543,3 +543,23 @@ def test_python_interface_is_there_and_light() -> None:
     """``cartwheel.tune`` and its companions are found lazily: importing the package imports no JAX."""
     code = "import sys, cartwheel; assert 'jax' not in sys.modules; print(cartwheel.tune, cartwheel.StudySpec)"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_study_shows_itself(tmp_path: Path) -> None:
+    """In one line, and in a notebook with its learning curves, which ask for nothing from elsewhere."""
+    study, _ = run(tmp_path)
+    assert repr(study) == f"<Study {tmp_path.name}: line, pbt, done; 3 members, 15 episodes>"
+    shown = study._repr_html_()
+    assert "<svg" in shown
+    assert "The best agent found by this one study" in shown
+    assert "http" not in shown.replace("http://www.w3.org", "")
+
+
+def test_a_study_returns_its_figures(tmp_path: Path) -> None:
+    """By name; a notebook shows them, and they are saved as any figure of Matplotlib's."""
+    study, _ = run(tmp_path)
+    figures = study.figures()
+    assert list(figures) == ["learning-curves", "lineages", "hyperparameters"]
+    for figure in figures.values():
+        assert figure._repr_svg_().count("</svg>") == 1  # type: ignore[attr-defined]
+        figure.savefig(tmp_path / "figure.pdf")

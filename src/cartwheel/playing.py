@@ -92,15 +92,3 @@ def play_exported(agent_dir: Path, num_episodes: int, seed: int) -> Sequence[Epi
     from cartwheel.agent import Agent
 
     return Agent.load(agent_dir).play(num_episodes, ("evaluation", seed))
-
-
-def export_best(run_dir: Path, out: Path) -> Path:
-    """Write a study's best agent into a folder of its own, for ``Agent.load``; the folder's path."""
-    from cartwheel.agent import export_agent
-
-    best = Study(run_dir).best
-    with RunFolder.to_read(run_dir) as folder:
-        spec, checkpoints = spec_of(folder), folder.checkpoints
-    setup = agent_setup(spec, [*corners(spec), best.config])
-    arrays, _ = checkpoints.read(best.checkpoint)
-    return export_agent(setup, best.config, arrays, out)

@@ -1,17 +1,20 @@
 """A study's results, read from its run folder."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cartwheel.analysis import tables as analysis
+from cartwheel.analysis.frames import episodes
 from cartwheel.analysis.load import read_tables
 from cartwheel.analysis.schedules import top_average
 from cartwheel.errors import AllTrialsFailed, UsageError
 from cartwheel.records import CheckpointId, Config, Segment, SegmentId
 from cartwheel.schedules.schedule import Schedule, lineage
 from cartwheel.store.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +83,26 @@ class Study:
 
         A value that an episode does not have is None.
         """
-        rows = [row for segment in self.tables.segments.values() for row in self._rows(segment)]
-        names = dict.fromkeys(name for row in rows for name in row)
-        return {name: [row.get(name) for row in rows] for name in names}
+        return episodes(self.tables)
 
-    def _rows(self, segment: Segment) -> list[Mapping[str, Any]]:
-        shared = {"trial": segment.trial, "segment": segment.id, "parent": segment.parent, "origin": segment.origin}
-        config = {f"config.{name}": value for name, value in segment.config.items()}
-        return [
-            {
-                **shared,
-                "episode": episode.index,
-                "return": episode.return_,
-                "length": episode.length,
-                "is_random": episode.is_random,
-                **config,
-                **{f"metrics.{name}": value for name, value in episode.metrics.items()},
-                **{f"warnings.{name}": value for name, value in episode.warnings.items()},
-            }
-            for episode in self.tables.episodes.get(segment.id, ())
-        ]
+    def figures(self) -> "dict[str, Figure]":
+        """The report's figures by name, such as "learning-curves": a notebook shows one, ``savefig`` writes it."""
+        from cartwheel.report.exhibits import exhibits
+        from cartwheel.report.style import WIDE
+
+        return {exhibit.name: exhibit.draw(WIDE) for exhibit in exhibits(self.tables)}
+
+    def __repr__(self) -> str:
+        from cartwheel.report.notebook import line
+
+        return line(self.tables, self._state)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from cartwheel.report.notebook import html
+
+        return html(self.tables, self._state)
+
+    @property
+    def _state(self) -> str:
+        return "done" if self.is_done else "not done"

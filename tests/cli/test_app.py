@@ -401,6 +401,21 @@ def test_the_report_is_written(run: Cli) -> None:
     assert Path("run/report.html").is_file()
 
 
+@pytest.mark.parametrize("file_format", ["csv", "parquet", "tensorboard", "optuna"])
+def test_a_study_is_exported(run: Cli, file_format: str) -> None:
+    """Also one that is not done; what is there is not overwritten, and the study is untouched."""
+    run("tune", "study.toml", "--run-dir", "run")
+    before = snapshot(Path("run"))
+    facts = run.facts("export", "run", "--format", file_format, "--out", "out")
+    assert (facts["path"], facts["format"]) == ("out", file_format)
+    assert Path("out").exists()
+    assert snapshot(Path("run")) == before
+    assert run("export", "run", "--format", file_format, "--out", "out") == ExitCode.CONFIG
+    assert "choose a new one with --out" in run.err
+    assert run("export", "nowhere", "--format", file_format, "--out", "other") == ExitCode.STORAGE
+    assert not Path("other").exists()
+
+
 def test_help_is_instant() -> None:
     """Neither JAX nor NumPy nor pydantic is imported to say what the commands are."""
     code = """

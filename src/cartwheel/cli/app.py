@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from cartwheel.cli import evidence
+from cartwheel.cli.exporting import export
 from cartwheel.cli.options import (
     AS_USUAL,
     NO_CODE,
@@ -36,7 +37,7 @@ app = App(
     help_format="plaintext",  # markdown would cost a third of the time that `--help` takes
     result_action="return_value",
 )
-for command in (evidence.rerun, evidence.compare, evidence.suite, evidence.transfer, evidence.ablate):
+for command in (evidence.rerun, evidence.compare, evidence.suite, evidence.transfer, evidence.ablate, export):
     app.command(command)
 
 
@@ -208,25 +209,6 @@ def evaluate(
             "give either a folder, or --env-id with --model simulator", "command line", "see cartwheel evaluate --help"
         )
     return commands.do_evaluate(path, episodes, seed, output)
-
-
-@app.command
-def export(
-    run_dir: Path, /, *, out: Path, own_code: OwnCode = NO_CODE, quiet: Quiet = False, as_json: Json = False
-) -> int:
-    """Write the best agent into a folder that cartwheel.Agent.load reads.
-
-    Parameters
-    ----------
-    run_dir: Path
-        Run folder.
-    out: Path
-        The new folder.
-    """
-    from cartwheel.cli import commands
-
-    own_code.run()
-    return commands.do_export(run_dir, out, commands.Output(quiet, as_json))
 
 
 @app.command

@@ -16,7 +16,7 @@ from cartwheel.analysis.tables import counts, implausible_episodes, trial_noun, 
 from cartwheel.backend import Backend, InlineBackend
 from cartwheel.errors import AllTrialsFailed, ConfigError, ExitCode, StorageError, UsageError
 from cartwheel.exploits import OnExploit, num_turns
-from cartwheel.playing import export_best, play_best, play_exported, play_simulator
+from cartwheel.playing import play_best, play_exported, play_simulator
 from cartwheel.records import Config, Episode
 from cartwheel.report.live import make_view
 from cartwheel.results import Study
@@ -194,13 +194,6 @@ def do_evaluate(path: Path, num_episodes: int, seed: int, output: Output) -> Exi
 def do_evaluate_simulator(spec: StudySpec, num_episodes: int, output: Output) -> ExitCode:
     """Play episodes with the true dynamics in the place of the model."""
     _show_returns(play_simulator(spec, num_episodes), output)
-    return ExitCode.DONE
-
-
-def do_export(run_dir: Path, out: Path, output: Output) -> ExitCode:
-    """Write the best agent into a folder of its own."""
-    path = export_best(run_dir, out)
-    output.say(f"exported to {path}; cartwheel.Agent.load({str(path)!r}) loads it", path=path)
     return ExitCode.DONE
 
 

@@ -89,9 +89,16 @@ def style_sheet() -> str:
     return resources.files("cartwheel.report").joinpath("page.css").read_text(encoding="utf-8")
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows sharp, and without its having to import pyplot."""
+
+    def _repr_svg_(self) -> str:
+        return to_svg(self, "notebook")
+
+
 def new_figure(layout: Layout, height: float) -> Figure:
     """An empty figure of the layout's width and a height in inches."""
-    return Figure(figsize=(layout.width, height), layout="constrained", facecolor=PAPER)
+    return ShownFigure(figsize=(layout.width, height), layout="constrained", facecolor=PAPER)
 
 
 def styled(layout: Layout) -> Any:

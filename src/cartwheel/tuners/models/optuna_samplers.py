@@ -111,7 +111,18 @@ def finite(scores: Sequence[float]) -> list[float]:
 
 @contextmanager
 def past_study(space: Space, told: Sequence[tuple[Config, float]]) -> Iterator["Study"]:
-    """A study that has been told all this. Inside, Optuna neither logs nor warns that something is experimental."""
+    """A study that has been told all this, quiet inside."""
+    import optuna
+
+    with quiet_optuna():
+        study = optuna.create_study(direction="maximize")
+        study.add_trials(_past(space, told))
+        yield study
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Inside, Optuna neither logs nor warns that something is experimental."""
     import optuna
 
     verbosity = optuna.logging.get_verbosity()
@@ -119,9 +130,7 @@ def past_study(space: Space, told: Sequence[tuple[Config, float]]) -> Iterator["
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study = optuna.create_study(direction="maximize")
-            study.add_trials(_past(space, told))
-            yield study
+            yield
     finally:
         optuna.logging.set_verbosity(verbosity)
 

@@ -1,0 +1,86 @@
+"""Every command of the documents works: those of Cartwheel are run, in order, in a folder as a reader has it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NOT_RUN = {
+    r"make \w+": "installs, or takes minutes; that the targets exist is tested in test_docs.py, and CI runs them",
+    r"source \.venv/bin/activate": "there is no such environment in the folder of a test",
+    r"pip install .*": "installs; the lock file is checked by `make check`",
+    r"git clone .*": "the repository is here",
+    r"python -m benchmarks\..*": "half an hour and more each; tests/benchmarks runs them small",
+    r"python -m pytest -m slow .*": "tens of minutes: `make slow` runs them",
+    r"pytest tests/contracts .*": "run by test_docs.py, with the tuner of that guide",
+    r"optuna-dashboard .*": "serves until it is stopped; tests/exports starts it",
+    r"tensorboard .*": "no part of Cartwheel; tests/exports reads its files",
+}
+"""What no test here runs, and why; a pattern for whole lines."""
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def lines(path: Path) -> list[str]:
+    """The command lines of a document, continued lines joined and comments left out."""
+    text = "\n".join(blocks(path, "sh")).replace("\\\n", " ")
+    told = (re.sub(r"\s+#.*", "", line).strip() for line in text.splitlines())
+    return [line for line in told if line and not line.startswith("#")]
+
+
+WITH_COMMANDS = [path for path in DOCUMENTS if any(line.startswith("cartwheel ") for line in lines(path))]
+
+
+def furnish(folder: Path, document: Path) -> None:
+    """What the document takes for granted: the repository's studies, and files that other blocks show."""
+    shutil.copytree(ROOT / "studies", folder / "studies")
+    for schedule in (ROOT / "tests" / "data" / "learned_schedules").glob("*.json"):
+        shutil.copy(schedule, folder)
+    (folder / "my_reacher.py").write_text(blocks(ROOT / "docs" / "adding-a-task.md", "python")[0])
+    if document.stem == "adding-a-tuner":
+        source, line = blocks(document, "python")[:2]
+        (folder / "latin_hypercube.py").write_text(source)
+        about = "import latin_hypercube\nfrom cartwheel.tuners.registry import TUNERS, TunerEntry\n"
+        (folder / "registered.py").write_text(f"{about}TUNERS.update({{{line}}})\n")
+
+
+@pytest.mark.parametrize("document", WITH_COMMANDS, ids=lambda path: path.stem)
+def test_every_command_of_a_document_works(document: Path, tmp_path: Path) -> None:
+    """Each one exits with 0, after those above it, and no traceback is printed."""
+    furnish(tmp_path, document)
+    told = "\n".join(line for line in lines(document) if line.startswith("cartwheel "))
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "PYTEST_"))}
+    ended = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("sandbox.py"))],
+        input=told,
+        cwd=tmp_path,
+        env={**mine, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-4000:]
+    assert "Traceback" not in ended.stderr
+
+
+def test_every_line_is_run_or_has_a_reason() -> None:
+    """And no reason is left over for what is no longer told."""
+    others = [line for path in DOCUMENTS for line in lines(path) if not line.startswith("cartwheel ")]
+    patterns = {line: [pattern for pattern in NOT_RUN if re.fullmatch(pattern, line)] for line in others}
+    assert [line for line, found in patterns.items() if not found] == []
+
+
+def test_the_errors_of_the_questions_are_those_of_the_code() -> None:
+    """Their headings are literally in messages of the package."""
+    source = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    told = re.findall(r"^### `(.*)`$", (ROOT / "docs" / "faq.md").read_text(), re.MULTILINE)
+    assert len(told) >= 8
+    assert [message for message in told if message not in source] == []
