@@ -1,10 +1,11 @@
 """Runs command lines of a document, one after the other, in the folder it is started in: ``sandbox.py < commands``.
 
-Agents are synthetic ones, which learn in no time; their checkpoints hold the weights of new agents, so that what reads
-agents has some. Whatever else a command does is what it does for a user. Ends with the first exit code that is not 0.
+Agents are synthetic ones, which learn in no time; who reads one from a checkpoint finds the weights of a new agent.
+Whatever else a command does is what it does for a user. Ends with the first exit code that is not 0.
 """
 
 import contextlib
+import dataclasses
 import re
 import shlex
 import sys
@@ -18,7 +19,7 @@ from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.arrays import to_arrays
 from cartwheel.backend import InlineBackend, agent_setup
 from cartwheel.cli import app as cli
-from cartwheel.records import Config, StoredFile
+from cartwheel.records import CheckpointId, Config
 from cartwheel.spec import StudySpec
 from cartwheel.store.checkpoints import CheckpointStore
 from synthetic_executor import SyntheticBackend, SyntheticExecutor
@@ -27,28 +28,40 @@ LONG = re.compile(r"--episodes \d{2,}")
 SHORT = "--episodes 6"
 
 
-class WithWeights(CheckpointStore):
-    """Adds weights to every checkpoint of an agent."""
-
-    def __init__(self, folder: Path, weights: Mapping[str, Any]) -> None:
-        super().__init__(folder)
-        self.weights = weights
-
-    def write(self, arrays: Mapping[str, Any], manifest: Mapping[str, Any]) -> StoredFile:
-        return super().write({**arrays, **(self.weights if "state" in arrays else {})}, manifest)
-
-
 class DocumentBackend(SyntheticBackend):
+    """Remembers whose checkpoints lie where."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.specs: dict[Path, tuple[StudySpec, Sequence[Config]]] = {}
+
     def make(
         self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Callable[[str], None]
     ) -> SyntheticExecutor:
-        setup = agent_setup(spec, reachable)
-        state = jax.device_get(pets.init(setup.task, setup.shape, jax.random.key(0)))
-        return super().make(spec, reachable, WithWeights(checkpoints.folder, to_arrays(state)), say)
+        self.specs[checkpoints.folder.resolve()] = spec, reachable
+        return super().make(spec, reachable, AsWritten(checkpoints.folder), say)
+
+    def weights(self, folder: Path) -> Mapping[str, Any]:
+        setup = agent_setup(*self.specs[folder.resolve()])
+        state = pets.init(setup.task, dataclasses.replace(setup.shape, capacity=1), jax.random.key(0))
+        return to_arrays(jax.device_get(state))
+
+
+class AsWritten(CheckpointStore):
+    """What the synthetic executor reads from: its own checkpoints."""
+
+    read = CheckpointStore.read
 
 
 def main() -> None:
     backend: Any = DocumentBackend()
+    as_written = CheckpointStore.read
+
+    def read(store: CheckpointStore, digest: CheckpointId) -> Any:
+        arrays, manifest = as_written(store, digest)
+        return {**arrays, **backend.weights(store.folder)}, manifest
+
+    CheckpointStore.read = read  # type: ignore[method-assign]
     for name in ("check", "make"):
         setattr(InlineBackend, name, lambda _, *arguments, name=name: getattr(backend, name)(*arguments))
     with contextlib.suppress(ModuleNotFoundError):
