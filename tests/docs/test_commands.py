@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from documents import ROOT, blocks
+
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOT_RUN = {
     r"make \w+": "installs, or takes minutes; that the targets exist is tested in test_docs.py, and CI runs them",
     r"source \.venv/bin/activate": "there is no such environment in the folder of a test",
     r"pip install .*": "installs; the lock file is checked by `make check`",
-    r"git clone .*": "the repository is here",
     r"python -m benchmarks\..*": "half an hour and more each; tests/benchmarks runs them small",
     r"python -m pytest -m slow .*": "tens of minutes: `make slow` runs them",
     r"pytest tests/contracts .*": "run by test_docs.py, with the tuner of that guide",
@@ -24,10 +24,6 @@ NOT_RUN = {
     r"tensorboard .*": "no part of Cartwheel; tests/exports reads its files",
 }
 """What no test here runs, and why; a pattern for whole lines."""
-
-
-def blocks(path: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def lines(path: Path) -> list[str]:
@@ -77,6 +73,7 @@ def test_every_line_is_run_or_has_a_reason() -> None:
     others = [line for path in DOCUMENTS for line in lines(path) if not line.startswith("cartwheel ")]
     patterns = {line: [pattern for pattern in NOT_RUN if re.fullmatch(pattern, line)] for line in others}
     assert [line for line, found in patterns.items() if not found] == []
+    assert {pattern for found in patterns.values() for pattern in found} == NOT_RUN.keys()
 
 
 def test_the_errors_of_the_questions_are_those_of_the_code() -> None:

@@ -11,18 +11,13 @@ from runpy import run_path
 import pytest
 
 from cartwheel.cli.app import app, with_dotted_options
+from documents import ROOT, blocks
 
-ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 TINY = 'num_episodes=1, validation={"num_episodes": 0}, tuner={"name": "random-search", "num_trials": 1}'
 TUNED = re.compile(r"num_episodes=\d+(, seed=1)?(, tuner=\{.*?\})?")
 
 every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
-
-
-def blocks(path: Path, language: str) -> list[str]:
-    """The fenced blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def run(arguments: list[str], folder: Path, **environment: str) -> str:

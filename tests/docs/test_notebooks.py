@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from cartwheel.tuning import Running, tune
+from documents import ROOT
 from synthetic_executor import SyntheticBackend, small_spec
 
-NOTEBOOKS = Path(__file__).parents[2] / "docs" / "notebooks"
+NOTEBOOKS = ROOT / "docs" / "notebooks"
 EXECUTE = """
 import sys, nbformat, nbclient
 notebook = nbformat.read(sys.argv[1], 4)
