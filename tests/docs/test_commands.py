@@ -17,6 +17,8 @@ NOT_RUN = {
     r"make \w+": "installs, or takes minutes; that the targets exist is tested in test_docs.py, and CI runs them",
     r"source \.venv/bin/activate": "there is no such environment in the folder of a test",
     r"pip install .*": "installs; the lock file is checked by `make check`",
+    r"ray (start|stop).*": "a cluster of machines; tests/executors starts one of Ray's on this machine",
+    r"cartwheel tune .* --executor .*": "workers have agents of their own; tests/executors runs them",
     r"python -m benchmarks\..*": "half an hour and more each; tests/benchmarks runs them small",
     r"python -m pytest -m slow .*": "tens of minutes: `make slow` runs them",
     r"pytest tests/contracts .*": "run by test_docs.py, with the tuner of that guide",
@@ -33,7 +35,17 @@ def lines(path: Path) -> list[str]:
     return [line for line in told if line and not line.startswith("#")]
 
 
-WITH_COMMANDS = [path for path in DOCUMENTS if any(line.startswith("cartwheel ") for line in lines(path))]
+def reasons(line: str) -> list[str]:
+    """The patterns of ``NOT_RUN`` that a line matches."""
+    return [pattern for pattern in NOT_RUN if re.fullmatch(pattern, line)]
+
+
+def to_run(path: Path) -> list[str]:
+    """The commands of Cartwheel's that a document tells, and that run here."""
+    return [line for line in lines(path) if line.startswith("cartwheel ") and not reasons(line)]
+
+
+WITH_COMMANDS = [path for path in DOCUMENTS if to_run(path)]
 
 
 def furnish(folder: Path, document: Path) -> None:
@@ -53,11 +65,10 @@ def furnish(folder: Path, document: Path) -> None:
 def test_every_command_of_a_document_works(document: Path, tmp_path: Path) -> None:
     """Each one exits with 0, after those above it, and no traceback is printed."""
     furnish(tmp_path, document)
-    told = "\n".join(line for line in lines(document) if line.startswith("cartwheel "))
     mine = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "PYTEST_"))}
     ended = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("sandbox.py"))],
-        input=told,
+        input="\n".join(to_run(document)),
         cwd=tmp_path,
         env={**mine, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])},
         capture_output=True,
@@ -70,10 +81,9 @@ def test_every_command_of_a_document_works(document: Path, tmp_path: Path) -> No
 
 def test_every_line_is_run_or_has_a_reason() -> None:
     """And no reason is left over for what is no longer told."""
-    others = [line for path in DOCUMENTS for line in lines(path) if not line.startswith("cartwheel ")]
-    patterns = {line: [pattern for pattern in NOT_RUN if re.fullmatch(pattern, line)] for line in others}
-    assert [line for line, found in patterns.items() if not found] == []
-    assert {pattern for found in patterns.values() for pattern in found} == NOT_RUN.keys()
+    told = [line for path in DOCUMENTS for line in lines(path)]
+    assert [line for line in told if not line.startswith("cartwheel ") and not reasons(line)] == []
+    assert {pattern for line in told for pattern in reasons(line)} == NOT_RUN.keys()
 
 
 def test_the_errors_of_the_questions_are_those_of_the_code() -> None:
