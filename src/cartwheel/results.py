@@ -35,9 +35,10 @@ class Best:
 class Study:
     """What one run folder holds, as it was when this object was made."""
 
-    def __init__(self, run_dir: Path) -> None:
-        self.run_dir = run_dir
-        with RunFolder.to_read(run_dir) as folder, folder.snapshot():
+    def __init__(self, run_dir: str | Path) -> None:
+        """Raises StorageError if there is no study."""
+        self.run_dir = Path(run_dir)
+        with RunFolder.to_read(self.run_dir) as folder, folder.snapshot():
             self.tables = read_tables(folder)
             self.is_done: bool = folder.read.meta("is_done")
 
