@@ -412,7 +412,9 @@ def test_observers_hear_everything_in_order(tmp_path: Path) -> None:
     watcher = Watcher()
     study = tune(small_spec(), tmp_path, Running((watcher,), backend=SyntheticBackend()))
     assert watcher.past == []
-    assert watcher.messages == ["2 configs to cover"]
+    covered, *disk_use = watcher.messages
+    assert covered == "2 configs to cover"
+    assert all(message.startswith("checkpoints will take up to ") for message in disk_use)
     assert [told for told in watcher.told if isinstance(told, Segment)] == list(study.tables.segments.values())
     reports = [told for told in watcher.told if isinstance(told, Report)]
     assert {report.segment: report for report in reports} == study.tables.reports

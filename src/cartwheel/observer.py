@@ -27,3 +27,25 @@ class Observer(Protocol):
 
     def on_message(self, message: str) -> None:
         """Something the user should know; may come from another thread."""
+
+
+class SilentObserver:
+    """Does nothing with what it hears; who wants to know of some of it overrides that."""
+
+    def on_begin(self, past: Sequence[Event]) -> None:
+        pass
+
+    def on_issued(self, segment: Segment) -> None:
+        pass
+
+    def on_episode(self, item: Segment | Evaluation, episode: Episode) -> None:
+        pass
+
+    def on_report(self, report: Report) -> None:
+        pass
+
+    def on_evaluation(self, result: KeptEvaluation) -> None:
+        pass
+
+    def on_message(self, message: str) -> None:
+        pass

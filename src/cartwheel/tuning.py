@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from cartwheel.backend import Backend, InlineBackend
+from cartwheel.disk_use import Amount, DiskUse
 from cartwheel.errors import ConfigError, UsageError
 from cartwheel.observer import Observer
 from cartwheel.records import Config, Evaluation, SegmentId
@@ -22,6 +23,7 @@ from cartwheel.spec import StudySpec, differences, parse_spec
 from cartwheel.store.run_folder import SPEC, RunFolder, write_text
 from cartwheel.study import Purpose, StudyLoop
 from cartwheel.tuners.base import Tuner
+from cartwheel.tuners.rehearsal import expected_episodes, expected_segments
 
 NUM_FINALISTS = 3
 """So many of the final ranking are validated; the best of them is the incumbent."""
@@ -59,6 +61,7 @@ class _Job:
     """What a run folder is for. ``plan`` is what decides the results beside the spec.
 
     ``sized`` is the spec with the episodes, and ``reachable`` the configs, that the agent's program must cover.
+    ``amount`` is what will run if nothing fails.
     """
 
     path: Path
@@ -67,6 +70,7 @@ class _Job:
     plan: Mapping[str, Any]
     sized: StudySpec
     reachable: Sequence[Config]
+    amount: Amount
 
 
 def tune(spec: StudySpec, run_dir: Path | None = None, running: Running | None = None) -> Study:
@@ -83,7 +87,7 @@ def tune(spec: StudySpec, run_dir: Path | None = None, running: Running | None =
     running = running or Running()
     for warning in tuner.state().get("warnings", ()):
         running.say(warning)
-    return _run(_Job(folder_path, "tune", spec, {}, spec, corners(spec)), tuner, purpose, running)
+    return _run(_Job(folder_path, "tune", spec, {}, spec, corners(spec), _amount(spec)), tuner, purpose, running)
 
 
 def rerun(
@@ -129,8 +133,14 @@ def follow(path: Path, family: str, spec: StudySpec, schedule: Schedule, seeds: 
     reachable = [*corners(spec), *(piece.config for piece in schedule.pieces)]
     # the buffer must hold the whole schedule, also where that is longer than the study was
     sized = spec.model_copy(update={"num_episodes": max(spec.num_episodes, schedule.num_episodes)})
-    job = _Job(path, family, spec, plan, sized, reachable)
+    amount = Amount(len(seeds) * len(schedule.pieces), len(seeds) * (schedule.num_episodes + 1))
+    job = _Job(path, family, spec, plan, sized, reachable, amount)
     return _run(job, FollowSchedule(schedule, len(seeds)), purpose, running)
+
+
+def _amount(spec: StudySpec) -> Amount:
+    about = (spec.tuner.name, spec.tuner.settings, spec.make_space(), spec.num_episodes)
+    return Amount(expected_segments(*about), expected_episodes(*about))
 
 
 def corners(spec: StudySpec) -> list[Config]:
@@ -149,8 +159,9 @@ def _run(job: _Job, tuner: Tuner, purpose: Purpose, running: Running) -> Study:
         _adopt(folder, job)
         should_stop = running.stop_check()
         executor = running.backend.make(job.sized, job.reachable, folder.checkpoints, running.say)
+        observers = (*running.observers, DiskUse(folder, job.amount, executor.num_free, running.say))
         try:
-            StudyLoop(folder, tuner, executor, purpose, running.observers).run(should_stop)
+            StudyLoop(folder, tuner, executor, purpose, observers).run(should_stop)
         finally:
             executor.close()
     return Study(job.path)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cartwheel.tuners.registry import TUNERS, make_tuner
-from cartwheel.tuners.rehearsal import expected_episodes
+from cartwheel.tuners.rehearsal import expected_episodes, expected_segments
 from synthetic import MIXED, Loop, SyntheticAgent, issued, make_or_skip
 
 
@@ -19,6 +19,14 @@ def taken(name: str, settings: dict[str, Any], num_episodes: int) -> int:
 @pytest.mark.parametrize("settings", [{}, {"replicates": 2}], ids=str)
 def test_a_study_without_failures_takes_what_was_expected(name: str, settings: dict[str, Any]) -> None:
     assert expected_episodes(name, settings, MIXED, 9) == taken(name, settings, 9)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in TUNERS.items() if entry.is_synchronous])
+def test_segments_are_expected_too(name: str) -> None:
+    """Of every tuner whose decisions do not hang on the order of completion."""
+    tuner = make_or_skip(name, {}, MIXED, 3, 9)
+    run = Loop(tuner, SyntheticAgent(MIXED, 3)).run()
+    assert expected_segments(name, {}, MIXED, 9) == len(issued(run.log))
 
 
 def test_asha_takes_about_what_was_expected() -> None:

@@ -56,6 +56,14 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def data_size(num_bytes: float) -> str:
+    """``512 bytes``, ``9.6 MB``, ``1.2 GB``: powers of a thousand."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if num_bytes >= size:
+            return f"{num_bytes / size:.3g} {unit}"
+    return plural(round(num_bytes), "byte")
+
+
 def percent(fraction: float) -> str:
     """``0.3%``, ``42%``; below a tenth of a percent it says so."""
     if 0 < fraction < 0.001:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 from cartwheel.analysis.wording import duration, number, plural
+from cartwheel.observer import SilentObserver
 from cartwheel.records import Episode, Evaluation, Event, Report, Segment
 from cartwheel.report.progress import Progress, is_copy
 from cartwheel.store.reading import KeptEvaluation
@@ -21,31 +22,13 @@ COMPILING = "compiling"
 """Executors say so, in their first word, when a program compiles."""
 
 
-class QuietView:
+class QuietView(SilentObserver):
     """Says nothing."""
 
     def __enter__(self) -> "QuietView":
         return self
 
     def __exit__(self, *_: object) -> None:
-        pass
-
-    def on_begin(self, past: Sequence[Event]) -> None:
-        pass
-
-    def on_issued(self, segment: Segment) -> None:
-        pass
-
-    def on_episode(self, item: Segment | Evaluation, episode: Episode) -> None:
-        pass
-
-    def on_report(self, report: Report) -> None:
-        pass
-
-    def on_evaluation(self, result: KeptEvaluation) -> None:
-        pass
-
-    def on_message(self, message: str) -> None:
         pass
 
 

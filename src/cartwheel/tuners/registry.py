@@ -42,7 +42,6 @@ class TunerEntry:
 
 
 _population = partial(TunerEntry, is_dynamic=True, has_population=True)
-
 TUNERS: Mapping[str, TunerEntry] = {
     "random-search": TunerEntry(random_search.RandomSearchSettings, random_search.random_search),
     "successive-halving": TunerEntry(
@@ -63,7 +62,12 @@ TUNERS: Mapping[str, TunerEntry] = {
     ),
     "pbt-bt": _population(pbt_bt.PbtBtSettings, pbt_bt.pbt_bt, {"aistats2021": pbt_bt.AISTATS2021}),
     "mf-pbt": _population(mf_pbt.MfPbtSettings, mf_pbt.mf_pbt, {"doulazmi2025": mf_pbt.DOULAZMI2025}),
-    "pb2": _population(pb2.Pb2Settings, pb2.pb2, {"parkerholder2020": pb2.PARKERHOLDER2020}),
+    "pb2": _population(
+        pb2.Pb2Settings,
+        pb2.pb2,
+        {"parkerholder2020": pb2.PARKERHOLDER2020},
+        rehearsed_with={"window_segments": pb2.MIN_GAINS},
+    ),
     "ipbt": _population(ipbt.IpbtSettings, ipbt.ipbt, {"chebykin2025": ipbt.CHEBYKIN2025}),
     "fixed": TunerEntry(fixed.FixedSettings, fixed.fixed, is_seeded=False),
     "fixed-schedule": TunerEntry(fixed.FixedScheduleSettings, fixed.fixed_schedule, is_seeded=False),
