@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
+# tests elsewhere that have a long form
+COUNTED = $(shell grep -lE "^(import faults|from faults import)" -r tests/[a-eg-z]* --include="test_*.py")
+
 .PHONY: help install demo test check slow faults format lock clean
 
 help:
 	@echo "make demo    install, then tune a population on the CartPole swing-up and compare (about 6 minutes)"
 	@echo "make test    the fast tests          make slow    learning gates (tens of minutes)"
 	@echo "make check   lint, types, import contracts, lock file"
-	@echo "make faults  kills, disk errors, signals, damage: the long form of tests/faults (about an hour)"
+	@echo "make faults  kills, disk errors, signals, damage, killed workers: the long forms of their tests"
 	@echo "make format  format the code         make lock    resolve requirements.lock anew (needs uv)"
 
 install: $(VENV)/.installed
@@ -35,7 +38,7 @@ slow: install
 	$(BIN)/python -m pytest -m slow --timeout 3600 -s
 
 faults: install
-	CARTWHEEL_FAULTS=long $(BIN)/python -m pytest tests/faults -m "slow or not slow" --timeout 3600 -v
+	CARTWHEEL_FAULTS=long $(BIN)/python -m pytest tests/faults $(COUNTED) -m "slow or not slow" --timeout 3600 -v
 
 check: install
 	$(BIN)/ruff check src tests tools benchmarks
