@@ -28,6 +28,7 @@ from cartwheel.cli.options import (
     schedule_file,
     with_dotted_options,
 )
+from cartwheel.cli.videos import video
 from cartwheel.errors import CartwheelError, ExitCode, UsageError
 
 app = App(
@@ -39,6 +40,7 @@ app = App(
 )
 for command in (evidence.rerun, evidence.compare, evidence.suite, evidence.transfer, evidence.ablate, export):
     app.command(command)
+app.command(video)
 
 
 @app.command

@@ -4,7 +4,7 @@ No script, no request, no clock: equal tables give equal bytes. Every figure is 
 and the style sheet shows the one that fits. The page holds the figures' numbers as CSV, too.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from cartwheel.analysis.tables import (
 )
 from cartwheel.analysis.wording import compact, duration, fixed, number, percent, plural
 from cartwheel.records import Config
-from cartwheel.report import physics, sentences
+from cartwheel.report import films, physics, sentences
 from cartwheel.report.exhibits import Exhibit, exhibits, write_exhibit
 from cartwheel.report.html import Html, bars, document, download, paragraph, section, table, tiles
 from cartwheel.report.style import NARROW, WIDE, inline_svg, style_sheet, to_svg
@@ -48,7 +48,7 @@ def write_report(
     for exhibit in exhibits(tables, comparison):
         write_exhibit(figures_folder, exhibit)
     page = folder / PAGE
-    page.write_text(render_page(tables, comparison, per_env_step), encoding="utf-8")
+    page.write_text(render_page(tables, comparison, per_env_step, films.films_of(folder)), encoding="utf-8")
     return page
 
 
@@ -56,12 +56,14 @@ def render_page(
     tables: StudyTables,
     comparison: Comparison | None = None,
     per_env_step: Callable[[Config], float] | None = None,
+    shown: Sequence[Path] = (),
 ) -> str:
-    """The page as text."""
+    """The page as text, with the films that are ``shown``."""
     name = str(tables.meta.get("name", "study"))
     body = [
         paragraph(sentences.result(tables, comparison), "result"),
         tiles(_key_numbers(tables, per_env_step)),
+        *([section("Videos", films.body(shown))] if shown else []),
         *_sections(tables, comparison),
     ]
     return document(name, _about(tables), style_sheet(), body)

@@ -1,0 +1,226 @@
+"""Films of episodes: of any that an agent was trained in, or of one that it plays now, alone or side by side.
+
+An episode of training is not planned again: its actions lie in the replay, and the simulator repeats it from its reset,
+so the film shows the very episode whose return was recorded. An episode that is played anew uses the seeds of the
+study's validation where the checkpoint was validated, so that its return, too, can be compared with the recorded one.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cartwheel.analysis.tables import ranking
+from cartwheel.analysis.wording import number, plural
+from cartwheel.backend import agent_setup
+from cartwheel.errors import UsageError
+from cartwheel.exploits import first_implausible_step
+from cartwheel.records import Config, Episode, SegmentId
+from cartwheel.report.video import Caption, Pixels, captioned, side_by_side, write_mp4
+from cartwheel.results import Study
+from cartwheel.seeds import seed_integer
+from cartwheel.spec import StudySpec
+from cartwheel.store.run_folder import RunFolder
+from cartwheel.tuning import corners, spec_of
+
+if TYPE_CHECKING:
+    from cartwheel.agents.pets.agent import PetsState
+    from cartwheel.engine import Engine
+    from cartwheel.envs.rendering import Frame, Recipe
+
+VIDEOS = "videos"
+SIZE = (480, 360)
+"""Width and height of a picture in pixels."""
+BEFORE_STEPS, AFTER_STEPS = 80, 60
+"""What a film of a moment shows around it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An episode: the ``episode``-th that the agent of ``trial`` was trained in, or (None) one that it plays now.
+
+    Without a trial it is the study's best agent. ``seed`` names the episode where the checkpoint was not validated.
+    """
+
+    run_dir: Path
+    trial: int | None = None
+    episode: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """An episode that can be filmed. ``recorded`` is what is on record of it, if anything is."""
+
+    title: str
+    recipe: "Recipe"
+    recorded: Episode | None
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the film is to show a return that is on record."""
+        return self.recorded is not None and math.isfinite(self.recorded.return_)
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """What was made. ``returns``: what each take came to; ``notes``: what does not agree with the record."""
+
+    path: Path
+    returns: tuple[float, ...]
+    notes: tuple[str, ...]
+
+
+def make_video(wanted: Sequence[Wanted], out: Path | None = None, is_moment: bool = False) -> Film:
+    """Film episodes side by side into ``out``, by default into ``videos/`` of the first one's run folder.
+
+    ``is_moment``: only what is around the first implausible step of the first one. Raises UsageError, StorageError.
+    """
+    return film([take(one) for one in wanted], out or _default_path(wanted, is_moment), is_moment)
+
+
+def take(wanted: Wanted) -> Take:
+    """Find an episode, or play it. Raises UsageError where there is none."""
+    study = Study(wanted.run_dir)
+    segment = study.best.segment if wanted.trial is None else _newest_done(study, wanted.trial)
+    with RunFolder.to_read(wanted.run_dir) as folder:
+        spec = spec_of(folder)
+        if wanted.episode is not None:
+            return _trained(study, folder, spec, segment, wanted.episode)
+    return _played(study, spec, segment, wanted.seed)
+
+
+def film(takes: Sequence[Take], out: Path, is_moment: bool = False) -> Film:
+    """Draw, caption and encode. Raises UsageError if takes cannot be shown together."""
+    from cartwheel.envs import rendering
+
+    tasks = [one.recipe.task for one in takes]
+    if len({task.env_id for task in tasks}) > 1:
+        raise UsageError("episodes of different tasks are not shown side by side", "--beside", "film them apart")
+    returns = [math.nan] * len(takes)
+    steps = _moment(takes[0]) if is_moment else range(1, max(len(one.recipe.actions) for one in takes) + 1)
+
+    def pictures(place: int, one: Take) -> Iterator[Pixels]:
+        for frame in rendering.frames(one.recipe, SIZE, steps):
+            returns[place] = frame.total
+            yield captioned(frame.pixels, _caption(one.title, frame))
+
+    reels = [pictures(place, one) for place, one in enumerate(takes)]
+    path = write_mp4(out, side_by_side(reels), rendering.frames_per_s(tasks[0]))
+    notes = [] if is_moment else list(_disagreements(takes, returns))
+    return Film(path, tuple(returns), tuple(notes))
+
+
+def _disagreements(takes: Sequence[Take], returns: Sequence[float]) -> Iterator[str]:
+    for one, return_ in zip(takes, returns, strict=True):
+        if one.recorded is not None and one.is_repeated and return_ != one.recorded.return_:
+            told = f"the film's return is {return_!r}, on record is {one.recorded.return_!r}"
+            yield f"{one.title}: {told}; another machine or version does not repeat an episode to the last bit"
+
+
+def _caption(title: str, frame: "Frame") -> Caption:
+    parts = [f"step {frame.step}", f"return {number(frame.total)}"]
+    if frame.speed_m_s is not None:
+        parts.append(f"{frame.speed_m_s:,.1f} m/s")
+    if frame.num_turns is not None:
+        parts.append(plural(frame.num_turns, "full turn"))
+    return Caption((title, "   ".join(parts)), ("implausible: " + ", ".join(frame.kinds)) if frame.kinds else "")
+
+
+def _moment(one: Take) -> range:
+    step = None if one.recorded is None else first_implausible_step(one.recorded)
+    if step is None:
+        raise UsageError("nothing implausible is on record of this episode", "--moment", "leave out --moment")
+    return range(max(1, step - BEFORE_STEPS), min(len(one.recipe.actions), step + AFTER_STEPS) + 1)
+
+
+def _default_path(wanted: Sequence[Wanted], is_moment: bool) -> Path:
+    def name(one: Wanted) -> str:
+        whose = "best" if one.trial is None else f"trial-{one.trial}"
+        return whose + ("" if one.episode is None else f"-episode-{one.episode}")
+
+    names = [name(one) if one.run_dir == wanted[0].run_dir else f"{one.run_dir.name}-{name(one)}" for one in wanted]
+    return wanted[0].run_dir / VIDEOS / f"{'-beside-'.join(names)}{'-moment' if is_moment else ''}.mp4"
+
+
+def _newest_done(study: Study, trial: int) -> SegmentId:
+    for segment in ranking(study.tables):
+        if study.tables.segments[segment].trial == trial:
+            return segment
+    raise UsageError(f"trial {trial} has no finished segment", str(study.run_dir), "choose another --trial")
+
+
+def _trained(study: Study, folder: RunFolder, spec: StudySpec, segment: SegmentId, episode: int) -> Take:
+    """The actions of an episode of the lineage are in its replay, with the names of who ran it and as which."""
+    from cartwheel.envs.rendering import Recipe
+
+    checkpoint = study.tables.reports[segment].checkpoint
+    assert checkpoint is not None  # the segment is done
+    shards = folder.checkpoints.read(checkpoint)[1]["replay"]
+    if not 0 <= episode < len(shards):
+        step = f"choose one from 0 to {len(shards) - 1}"
+        raise UsageError(f"segment {segment} has no episode {episode} behind it", "--episode", step)
+    arrays, place = folder.checkpoints.read(shards[episode])
+    ran = SegmentId(place["segment"])
+    reset_seed = seed_integer(*_names(folder, spec, ran), episode, "reset")
+    recorded = next(own for own in study.tables.episodes[ran] if own.index == episode)
+    recipe = Recipe(agent_setup(spec, corners(spec)).task, reset_seed, arrays["action"])
+    return Take(_title(study, segment, f"training episode {episode}"), recipe, recorded)
+
+
+def _names(folder: RunFolder, spec: StudySpec, segment: SegmentId) -> tuple[int | str, ...]:
+    """Under which a segment's randomness was addressed: as ``tune`` and ``rerun_purpose`` do."""
+    if folder.read.meta("kind") == "tune":
+        return spec.seed, "tune", segment
+    plan = folder.read.meta("plan")
+    return plan["family"], plan["seeds"][folder.read.segment(segment).trial]
+
+
+def _played(study: Study, spec: StudySpec, segment: SegmentId, seed: int) -> Take:
+    """Play an episode under the names of the segment's validation, if it was validated, or else of ``seed``."""
+    from cartwheel.engine import EpisodeJob
+    from cartwheel.envs.rendering import Recipe
+
+    validated = [result for result in study.tables.evaluations if result.segment == segment and result.episodes]
+    is_tuned = "tuner" in study.tables.meta
+    recorded = validated[0].episodes[0] if validated and is_tuned else None
+    names = ("evaluation", seed) if recorded is None else ("validation", validated[0].seed)
+    config = study.tables.segments[segment].config
+    engine, full, state = _loaded(study, spec, segment, config)
+    try:
+        engine.load(0, state)
+        job = EpisodeJob(full, names, 0, learns=False)
+        result = engine.run_episode({0: job})[0]
+    finally:
+        engine.close()
+    if result.failure:
+        raise UsageError(f"the episode ended badly: {result.failure}", str(study.run_dir), "choose another --seed")
+    recipe = Recipe(engine.task, seed_integer(*names, 0, "reset"), np.asarray(result.transitions.action))
+    kind = "played anew" if recorded is None else "validation episode 0"
+    return Take(_title(study, segment, kind), recipe, recorded or result.episode)
+
+
+def _loaded(study: Study, spec: StudySpec, segment: SegmentId, config: Config) -> tuple["Engine", Config, "PetsState"]:
+    """An engine as wide as the study's, the full config, and the agent at the end of a segment."""
+    from cartwheel.engine import Engine
+    from cartwheel.executors.devices import prepare_jax, user_compile_cache
+    from cartwheel.executors.lanes import restore
+    from cartwheel.executors.work import StartFrom, Work
+    from cartwheel.records import Evaluation
+
+    prepare_jax(user_compile_cache())
+    chosen = agent_setup(spec, [*corners(spec), config]).under(config)
+    engine = Engine(chosen.task, chosen.shape, spec.engine.lanes)
+    checkpoint = study.tables.reports[segment].checkpoint
+    assert checkpoint is not None  # the segment is done
+    work = Work(Evaluation(segment, 0, 1), config, ("video",), StartFrom.whole(checkpoint), 0)
+    with RunFolder.to_read(study.run_dir) as folder:
+        state, _ = restore(folder.checkpoints, engine.fresh(work.seed), work)
+    return engine, chosen.base, state
+
+
+def _title(study: Study, segment: SegmentId, what: str) -> str:
+    return f"{study.tables.meta['name']}, segment {segment}: {what}"
