@@ -112,7 +112,8 @@ class _Actor:
 
     def _forget_oldest(self) -> None:
         """Keep the folder within its bound. What is needed again is asked for again."""
-        files = sorted(Path(self._folder.name).glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
+        whole = map(self._cache.path, self._cache.digests())  # those being written now are not its business
+        files = sorted(whole, key=lambda path: path.stat().st_mtime, reverse=True)
         num_bytes = 0
         for path in files:
             num_bytes += path.stat().st_size
