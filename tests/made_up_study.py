@@ -68,7 +68,9 @@ def made_up_study(num_members: int = 8, num_episodes: int = 12, *, with_trouble:
                 continue
             reason = {"failed": "MuJoCo: Nan, Inf or huge value in QACC at DOF 0", "diverged": "return is not finite"}
             checkpoint = CheckpointId("0" * 64) if status == "done" else None
-            reports[segment.id] = Report(segment.id, status, ran, checkpoint, 3.2, reason.get(status, ""))
+            kind = {"failed": "unstable_physics", "diverged": "non_finite_training"}.get(status)
+            how = {"reason": reason.get(status, ""), "kind": kind}
+            reports[segment.id] = Report(segment.id, status, ran, checkpoint, 3.2, **how)
             history[trial] += [e.return_ for e in ran if not e.is_random]
             if status == "done":
                 last[trial] = segment.id

@@ -14,7 +14,7 @@ import fragile
 from cartwheel.agents.pets.agent import PetsState
 from cartwheel.agents.pets.arrays import to_arrays
 from cartwheel.agents.pets.hypers import IcemHypers, ModelHypers
-from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult
+from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult, Failure
 from cartwheel.seeds import seed_integer
 from hand_made import CHANGES, TINY
 
@@ -147,8 +147,7 @@ def test_a_sick_neighbour_changes_nothing(pair: Engine, alone: Life) -> None:
     pair.load(1, sick(pair.fresh(("test", "b"))))
     results = pair.run_episode({0: job(0), 1: job(1, name="b")})
     assert not results[0].failure
-    assert results[1].is_diverged
-    assert results[1].failure == "the model's weights are not finite"
+    assert results[1].failure == Failure("non_finite_training", "the model's weights are not finite")
 
 
 def test_the_device_changes_nothing(elsewhere: Engine, alone: Life) -> None:
@@ -218,8 +217,9 @@ def test_a_broken_environment_fails_its_own_lane_only(pair: Engine, monkeypatch:
     pair.load(1, pair.fresh(("test", "b")))
     before = to_arrays(pair.snapshot([0])[0])
     results = pair.run_episode({0: job(1), 1: job(0, name="b")})
-    assert "tests/Fragile-v0: step 3 raised RuntimeError" in results[0].failure
-    assert not results[0].is_diverged
+    assert results[0].failure is not None
+    assert results[0].failure.kind == "environment_error"
+    assert "tests/Fragile-v0: step 3 raised RuntimeError" in results[0].failure.reason
     assert results[0].episode.length == 2
     for name, array in to_arrays(pair.snapshot([0])[0]).items():
         assert np.array_equal(array, before[name])

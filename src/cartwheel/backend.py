@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from cartwheel.errors import ConfigError
@@ -13,7 +14,11 @@ from cartwheel.study import TimedExecutor
 
 if TYPE_CHECKING:
     from cartwheel.agents.pets.setup import AgentSetup
+    from cartwheel.envs.isolated import EnvMaker, Isolate
     from cartwheel.executors.messages import Recipe
+
+ENVIRONMENT_LOG = "environment.log"
+"""In the run folder: what environments in processes of their own print."""
 
 Say: TypeAlias = Callable[[str], None]
 
@@ -43,15 +48,15 @@ class InlineBackend:
     executor: ExecutorName | None = None
     workers: int | None = None
     ray_address: str | None = None
+    isolate: "Isolate | None" = None
+    """Which environments get processes of their own; None: as the study says."""
 
     def check(self, spec: StudySpec, reachable: Sequence[Config]) -> None:
-        from cartwheel.envs.pool import make_env
-
         setup = agent_setup(spec, reachable)
         if self._executor_of(spec) != "inline":
             self._recipe(spec, reachable)
         try:
-            make_env(setup.task).close()
+            env_maker(spec, self.isolate)(setup.task).close()
         except ValueError as error:
             raise ConfigError(str(error), "env_id", "correct the task or choose another environment") from error
 
@@ -70,7 +75,10 @@ class InlineBackend:
                 from cartwheel.executors.inline import InlineExecutor
                 from cartwheel.executors.lanes import lanes_of_devices
 
-                make_lanes = partial(lanes_of_devices, setup)
+                make = env_maker(spec, self.isolate, checkpoints.folder.parent / ENVIRONMENT_LOG)
+                if exception := make.exception(setup.task):
+                    say(exception)
+                make_lanes = partial(lanes_of_devices, setup, make=make)
                 return InlineExecutor(make_lanes, checkpoints, engine.lanes, say, engine.max_call_s)
             case "processes":
                 from cartwheel.executors.processes import Processes
@@ -93,7 +101,16 @@ class InlineBackend:
     def _recipe(self, spec: StudySpec, reachable: Sequence[Config]) -> "Recipe":
         from cartwheel.worker_agents import recipe_of
 
-        return recipe_of(spec, reachable, self.has_compile_cache)
+        engine = spec.engine.model_copy(update={"isolate": self.isolate or spec.engine.isolate})
+        return recipe_of(spec.model_copy(update={"engine": engine}), reachable, self.has_compile_cache)
+
+
+def env_maker(spec: StudySpec, isolate: "Isolate | None" = None, log: Path | None = None) -> "EnvMaker":
+    """How a study makes its environments; ``log`` takes what those in processes of their own print."""
+    from cartwheel.envs.isolated import EnvMaker
+
+    task_file = None if spec.task_file is None else (spec.task_file.path, spec.task_file.sha256)
+    return EnvMaker(isolate or spec.engine.isolate, spec.engine.max_call_s, log, task_file)
 
 
 def agent_setup(spec: StudySpec, reachable: Sequence[Config]) -> "AgentSetup":

@@ -29,11 +29,12 @@ from cartwheel.agents.pets.diagnostics import Experience, plan_steps
 from cartwheel.agents.pets.fit import fit_bounds
 from cartwheel.agents.pets.hypers import HostArray, PetsHypers, PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import PlanBounds, no_bounds, plan_bounds
-from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, make_env
+from cartwheel.envs.pool import EnvironmentFailed, Watched, make_env
 from cartwheel.envs.tasks import Task
-from cartwheel.records import Config, Episode
+from cartwheel.records import Config, Episode, FailureKind
 from cartwheel.seeds import seed_integer, seed_words
 
+MakeEnv: TypeAlias = Callable[[Task], Watched]
 HostState: TypeAlias = PetsState
 """A single agent's state as NumPy arrays."""
 
@@ -54,16 +55,28 @@ class EpisodeJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """What broke an episode: its kind, and what there is to say about it on one line."""
+
+    kind: FailureKind
+    reason: str
+
+    @property
+    def is_models(self) -> bool:
+        """Whether it was the model."""
+        return self.kind in ("non_finite_training", "diverged_model")
+
+
+@dataclass(frozen=True, slots=True)
 class EpisodeResult:
     """A lane's finished episode and its transitions (arrays [length, ...]).
 
-    ``failure`` is empty when all went well; else it says what broke, and ``is_diverged`` whether it was the model.
+    ``failure`` is None when all went well.
     """
 
     episode: Episode
     transitions: Transitions
-    failure: str = ""
-    is_diverged: bool = False
+    failure: Failure | None = None
 
 
 @dataclass(slots=True)
@@ -78,7 +91,7 @@ class _Rollout:
     plans: NDArray[np.float32]  # [L, R, H, A], those of plan_steps
     returns: NDArray[np.float64]  # [L]
     lengths: NDArray[np.int32]  # [L]
-    failures: dict[int, str] = field(default_factory=dict)
+    failures: dict[int, Failure] = field(default_factory=dict)
     plan_s: float = 0.0
     env_s: float = 0.0
 
@@ -91,11 +104,13 @@ def random_key(*names: int | str) -> NDArray[np.uint32]:
 class Engine:
     """Runs agents of one task and shape on one device."""
 
-    def __init__(self, task: Task, shape: PetsShape, num_lanes: int, device: Any = None) -> None:
+    def __init__(
+        self, task: Task, shape: PetsShape, num_lanes: int, device: Any = None, make: MakeEnv = make_env
+    ) -> None:
         self.task, self.shape, self.num_lanes = task, shape, num_lanes
         self.device = device if device is not None else jax.devices()[0]
         self.compile_s = 0.0
-        self._envs: list[WatchedEnv] = [make_env(task) for _ in range(num_lanes)]
+        self._envs = [make(task) for _ in range(num_lanes)]
         self._programs = self._compile()
         self._states: PetsState = self._programs.init(self._put(np.zeros((num_lanes, 2), np.uint32)))
 
@@ -157,7 +172,7 @@ class Engine:
             try:
                 obs[lane] = self._envs[lane].reset(seed_integer(*job.seed, job.index, "reset"))
             except EnvironmentFailed as error:
-                rollout.failures[lane] = str(error)
+                rollout.failures[lane] = Failure(error.kind, str(error))
                 running.discard(lane)
         memory = self._programs.begin()
         bounds = self._plan_bounds(jobs, hypers)
@@ -192,10 +207,14 @@ class Engine:
     ) -> None:
         """Step every running lane, in place: ``obs`` moves on, ended lanes leave ``running``."""
         for lane in sorted(running):
+            if not np.isfinite(action[lane]).all():
+                rollout.failures[lane] = Failure("diverged_model", f"step {t + 1}: the planned action is not finite")
+                running.discard(lane)
+                continue
             try:
                 next_obs, reward, terminated = self._envs[lane].step(action[lane])
             except EnvironmentFailed as error:
-                rollout.failures[lane] = str(error)
+                rollout.failures[lane] = Failure(error.kind, str(error))
                 running.discard(lane)
                 continue
             rollout.obs[lane, t], rollout.action[lane, t], rollout.next_obs[lane, t] = obs[lane], action[lane], next_obs
@@ -255,24 +274,23 @@ class Engine:
         fit_s: float,
     ) -> EpisodeResult:
         job, length = jobs[lane], int(rollout.lengths[lane])
-        failure = rollout.failures.get(lane, "")
-        learned = job.learns and not failure
-        is_diverged = learned and not bool(metrics["is_finite"][lane])
+        failure = rollout.failures.get(lane)
+        learned = job.learns and failure is None
+        own = _recorded(metrics, lane) if learned else {}
         share = 1.0 / len(jobs)
         episode = Episode(
             index=job.index,
             return_=float(rollout.returns[lane]),
             length=length,
             is_random=job.is_random,
-            metrics=self._envs[lane].metrics | (_recorded(metrics, lane) if learned else {}),
+            metrics=self._envs[lane].metrics | own,
             warnings=dict(self._envs[lane].warnings),
             seconds={"plan": rollout.plan_s * share, "env": rollout.env_s * share, "fit": fit_s * share},
         )
         columns = {name: getattr(rollout, name)[lane, :length].copy() for name in row_shapes(self.task)}
-        transitions = host_transitions(**columns)
-        return EpisodeResult(
-            episode, transitions, failure or ("the model's weights are not finite" if is_diverged else ""), is_diverged
-        )
+        if learned:
+            failure = _failure_of_model(metrics, lane)
+        return EpisodeResult(episode, host_transitions(**columns), failure)
 
     def _put(self, tree: Any) -> Any:
         return jax.device_put(tree, self.device)
@@ -363,6 +381,15 @@ def _recorded(metrics: Mapping[str, NDArray[Any]], lane: int) -> dict[str, float
     """A lane's diagnostics, without those that say nothing."""
     own = {name: float(values[lane]) for name, values in metrics.items() if name != "is_finite"}
     return {name: value for name, value in own.items() if math.isfinite(value)}
+
+
+def _failure_of_model(metrics: Mapping[str, NDArray[Any]], lane: int) -> Failure | None:
+    """Whether a lane's fit has left a model to go on with."""
+    if not bool(metrics["is_finite"][lane]):
+        return Failure("non_finite_training", "the model's weights are not finite")
+    if not math.isfinite(metrics.get("train_nll", {lane: 0.0})[lane]):
+        return Failure("diverged_model", "the likelihood of what the model was trained on is not finite")
+    return None
 
 
 def lane_of(states: PetsState, lane: int) -> HostState:

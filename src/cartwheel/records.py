@@ -13,7 +13,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NewType, TypeAlias
+from typing import Any, Literal, NewType, TypeAlias, get_args
 
 Value: TypeAlias = float | int | str | bool
 Config: TypeAlias = Mapping[str, Value]
@@ -27,8 +27,27 @@ CheckpointId = NewType("CheckpointId", str)
 
 Status = Literal["done", "diverged", "failed"]
 
+FailureKind = Literal[
+    "environment_error",  # it raised, ended its process, or returned what is no step
+    "unstable_physics",  # the simulator's state broke, or what is observed and paid is not finite
+    "non_finite_training",  # weights are no numbers any more
+    "diverged_model",  # weights are numbers, but what they predict is none
+    "out_of_memory",
+    "timeout",
+    "worker_lost",
+    "corrupt_checkpoint",
+    "unusable_config",  # no agent can be made from it
+]
+"""Why a work item did not end well."""
+FAILURE_KINDS: tuple[FailureKind, ...] = get_args(FailureKind)
+
 SCORE_WINDOW_EPISODES = 3
 """A score is the mean return of the last min(3, available) model-driven episodes (Zhang et al. 2021, released code)."""
+
+
+def in_words(kind: FailureKind | None) -> str:
+    """``worker lost``, ``non-finite training``; for None, which older studies have, that it is not known."""
+    return "kind not recorded" if kind is None else kind.replace("non_", "non-").replace("_", " ")
 
 
 def segment_id(trial: int, index: int) -> SegmentId:
@@ -142,8 +161,9 @@ class Episode:
 class Report:
     """How a segment ended. ``checkpoint`` is None exactly when ``status`` is not ``"done"``.
 
-    ``broken`` is the episode in which it failed or diverged, as far as it came: not learned from and never scored, but
-    its env steps were spent and its warnings say why.
+    ``kind`` is None if it is done, or if it was recorded before kinds were told apart. ``broken`` is the episode in
+    which it failed or diverged, as far as it came: not learned from and never scored, but its env steps were spent and
+    its warnings say why.
     """
 
     segment: SegmentId
@@ -153,10 +173,13 @@ class Report:
     wall_s: float = 0.0
     reason: str = ""
     broken: Episode | None = None
+    kind: FailureKind | None = None
 
     def __post_init__(self) -> None:
         if (self.checkpoint is None) == (self.status == "done"):
             raise ValueError(f"report of {self.segment}: status {self.status} with checkpoint {self.checkpoint}")
+        if self.kind is not None and self.status == "done":
+            raise ValueError(f"report of {self.segment}: done, with failure {self.kind}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +197,21 @@ class Evaluation:
     segment: SegmentId
     seed: int
     num_episodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """An attempt at a segment, or at an ``evaluation`` of it, that ended badly and was made again.
+
+    ``broken`` as in ``Report``.
+    """
+
+    segment: SegmentId
+    evaluation: Evaluation | None
+    kind: FailureKind
+    reason: str
+    wall_s: float
+    broken: Episode | None = None
 
 
 @dataclass(frozen=True, slots=True)

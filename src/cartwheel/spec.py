@@ -17,10 +17,14 @@
 
     [engine]
     lanes = 1                    # agents in one program
-    max_call_s = 300.0           # an environment that takes longer for a step hangs: the study stops, resumably
+    max_call_s = 300.0           # an environment that takes longer for a step hangs
+    isolate = "foreign"          # or "all", "none": which environments run in processes of their own
     executor = "processes"       # or "inline" (default), "ray": where agents run; changes no result
     workers = 4                  # of processes or ray; default: as many as there are cores
     max_worker_memory_mib = 4096 # a worker process that needs more is ended; default: no bound
+
+    [failures]                   # how often what ended so is tried again, from its newest checkpoint, same seeds
+    worker_lost = 2
 
     [validation]
     num_episodes = 5             # played by each of the best 3 at the end; 0 for none
@@ -39,6 +43,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from cartwheel.errors import ConfigError, did_you_mean
 from cartwheel.exploits import OnExploit
+from cartwheel.records import FAILURE_KINDS, FailureKind
 from cartwheel.toml_text import toml_text
 from cartwheel.user_files import read_user_file
 
@@ -49,9 +54,18 @@ if TYPE_CHECKING:
 EXTENDABLE = frozenset({"num_episodes"})
 """What may grow when a study goes on; everything else must stay as it was."""
 WITHOUT_EFFECT = frozenset(
-    {"engine.executor", "engine.max_call_s", "engine.max_worker_memory_mib", "engine.workers", "task_file.path"}
+    {
+        "engine.executor",
+        "engine.isolate",
+        "engine.max_call_s",
+        "engine.max_worker_memory_mib",
+        "engine.workers",
+        "task_file.path",
+        *(f"failures.{kind}" for kind in FAILURE_KINDS),
+    }
 )
-"""What changes no result, and so may change when a study goes on."""
+"""What changes no result of what ends well, and so may change when a study goes on."""
+MAX_RETRIES = 100
 
 ExecutorName: TypeAlias = Literal["inline", "processes", "ray"]
 Setting: TypeAlias = bool | int | float | str | list[int | float]
@@ -101,9 +115,10 @@ class TaskFileSpec(_Table):
 class EngineSpec(_Table):
     """How agents are computed. Bits depend on the number of lanes, so it belongs to the study.
 
-    A reset or a step of an environment that takes longer than ``max_call_s`` stops the study, resumably; a worker
-    process it ends, and the item fails. ``workers`` and ``max_worker_memory_mib`` are not for ``inline``, and Ray
-    watches memory itself.
+    An environment of which the making, a reset or a step takes longer than ``max_call_s`` hangs. In a process of its
+    own it is killed, and fails its segment; so is a worker process; inside the study's process it stops the study,
+    resumably. ``foreign`` are those that neither Cartwheel brings along nor it has formulas for. ``workers`` and
+    ``max_worker_memory_mib`` are not for ``inline``, and Ray watches memory itself.
     """
 
     lanes: int = Field(default=1, ge=1, le=64)
@@ -111,6 +126,29 @@ class EngineSpec(_Table):
     executor: ExecutorName = "inline"
     workers: int | None = Field(default=None, ge=1, le=4096)
     max_worker_memory_mib: int | None = Field(default=None, ge=1)
+    isolate: Literal["foreign", "all", "none"] = "foreign"
+
+
+class FailuresSpec(_Table):
+    """How often a segment or evaluation that ended so is tried again: the same work, with the same seeds.
+
+    It goes on from its newest checkpoint, and after that many times it is a failure on record, which ranks worst. What
+    follows from config and seeds alone would only end so again, so it is not tried by default.
+    """
+
+    environment_error: int = Field(default=1, ge=0, le=MAX_RETRIES)
+    unstable_physics: int = Field(default=0, ge=0, le=MAX_RETRIES)
+    non_finite_training: int = Field(default=0, ge=0, le=MAX_RETRIES)
+    diverged_model: int = Field(default=0, ge=0, le=MAX_RETRIES)
+    out_of_memory: int = Field(default=1, ge=0, le=MAX_RETRIES)
+    timeout: int = Field(default=1, ge=0, le=MAX_RETRIES)
+    worker_lost: int = Field(default=2, ge=0, le=MAX_RETRIES)
+    corrupt_checkpoint: int = Field(default=1, ge=0, le=MAX_RETRIES)
+
+    @property
+    def retries(self) -> dict[FailureKind, int]:
+        """By kind. What is not in it is never tried again."""
+        return {kind: getattr(self, kind) for kind in FAILURE_KINDS if kind in type(self).model_fields}
 
 
 class ValidationSpec(_Table):
@@ -132,6 +170,7 @@ class StudySpec(_Table):
     space: SpaceSpec = SpaceSpec()
     agent: dict[str, Setting] = {}
     engine: EngineSpec = EngineSpec()
+    failures: FailuresSpec = FailuresSpec()
     validation: ValidationSpec = ValidationSpec()
 
     @model_validator(mode="before")

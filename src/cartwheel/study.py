@@ -3,20 +3,23 @@
 The study commits and tells ``issued`` before a segment runs, commits every finished episode with the checkpoint
 after it, and commits a report before the tuner hears of it. So the log always holds at least what anybody acted
 upon, and resuming is telling a fresh tuner the same events again; segments that were issued and have not reported go
-on from their newest checkpoint, under the same id and the same seeds.
+on from their newest checkpoint, under the same id and the same seeds. What ends badly is tried again in the same way,
+as often as the policy allows for its kind; then its failure is on record.
 """
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from cartwheel.errors import CorruptCheckpoint
 from cartwheel.executors.work import EpisodeDone, Executor, ItemDone, Outcome, StartFrom, Work
 from cartwheel.observer import Observer
-from cartwheel.records import CheckpointId, Evaluation, Issued, Report, Reported, Segment, SegmentId
+from cartwheel.records import CheckpointId, Evaluation, FailureKind, Issued, Report, Reported, Retry, Segment, SegmentId
+from cartwheel.retrying import Retries
 from cartwheel.store.reading import KeptCheckpoint, KeptEvaluation
 from cartwheel.store.run_folder import RunFolder
 from cartwheel.store.writing import StudyWriter
@@ -49,7 +52,7 @@ class TimedExecutor(Executor, Protocol):
 
 
 class StudyLoop:
-    """Runs one study in a run folder that this process owns."""
+    """Runs one study in a run folder that this process owns. ``retries``: how often, by kind of failure."""
 
     def __init__(
         self,
@@ -58,9 +61,11 @@ class StudyLoop:
         executor: TimedExecutor,
         purpose: Purpose,
         observers: Sequence[Observer] = (),
+        retries: Mapping[FailureKind, int] = MappingProxyType({}),
     ) -> None:
         self._folder, self._tuner, self._executor, self._purpose = folder, tuner, executor, purpose
         self._observers = observers
+        self._retries = Retries(retries, folder.read.retries())
         self._open: set[SegmentId | Evaluation] = set()
         self._session = folder.begin_session()
         self._started = time.perf_counter()
@@ -102,14 +107,14 @@ class StudyLoop:
         for observer in self._observers:
             observer.on_begin(events)
         for segment in self._folder.read.open_segments():
+            for episode in self._folder.read.episodes(segment.id):
+                for observer in self._observers:
+                    observer.on_episode(segment, episode)
             self._go_on(segment)
 
     def _go_on(self, segment: Segment) -> None:
         """Run an issued segment on from its newest good checkpoint; report it if there is nothing left to run."""
         kept = self._newest_good(segment)
-        for episode in self._folder.read.episodes(segment.id):
-            for observer in self._observers:
-                observer.on_episode(segment, episode)
         if kept is not None and kept.episode == segment.stop:
             self._close(segment)
         else:
@@ -150,10 +155,23 @@ class StudyLoop:
         outcomes = self._executor.next_outcomes(POLL_S)
         if outcomes:
             with self._own_time():
-                reports = self._record(outcomes)
-            self._announce(outcomes, reports)
+                standing, again = self._retries.split(outcomes)
+                reports = self._record(standing, again)
+            self._announce(standing, reports)
+            for retry in again:
+                self._try_again(retry)
 
-    def _record(self, outcomes: Sequence[Outcome]) -> list[Report]:
+    def _try_again(self, retry: Retry) -> None:
+        """Once more what ended badly, from where it is safe."""
+        for observer in self._observers:
+            observer.on_message(self._retries.describe(retry))
+        if retry.evaluation is None:
+            self._go_on(self._folder.read.segment(retry.segment))
+        else:
+            kept = self._folder.read.evaluations()
+            self._go_on_playing(next(one for one in kept if one.evaluation == retry.evaluation))
+
+    def _record(self, outcomes: Sequence[Outcome], again: Sequence[Retry] = ()) -> list[Report]:
         """Commit all of these outcomes together, then tell the tuner."""
         reports = []
         with self._folder.commit() as writer:
@@ -162,11 +180,13 @@ class StudyLoop:
                     case EpisodeDone():
                         self._add_episode(writer, outcome)
                     case ItemDone(item=Evaluation() as evaluation):
-                        ended = (outcome.status, outcome.wall_s, outcome.reason, outcome.broken)
+                        ended = (outcome.status, outcome.wall_s, outcome.reason, outcome.broken, outcome.kind)
                         writer.end_evaluation(evaluation, *ended)
                     case ItemDone(item=Segment() as segment):
                         reports.append(report := self._report(segment, outcome))
                         writer.add_report(report)
+            for retry in again:
+                writer.add_retry(retry)
             self._set_times(writer)
         self._open -= {_name(outcome.item) for outcome in outcomes if isinstance(outcome, ItemDone)}
         for report in reports:
@@ -186,7 +206,8 @@ class StudyLoop:
         episodes = self._folder.read.episodes(segment.id)
         kept = self._folder.read.checkpoint(segment.id)
         if done.status != "done":
-            return Report(segment.id, done.status, episodes, None, done.wall_s, done.reason, done.broken)
+            ended = (done.wall_s, done.reason, done.broken, done.kind)
+            return Report(segment.id, done.status, episodes, None, *ended)
         if kept is None or kept.episode != segment.stop or len(episodes) != segment.num_episodes:
             raise ValueError(f"segment {segment.id} is done after {len(episodes)} of {segment.num_episodes} episodes")
         return Report(segment.id, "done", episodes, kept.digest, done.wall_s, done.reason)
@@ -197,10 +218,15 @@ class StudyLoop:
             for evaluation in wanted:
                 writer.add_evaluation(evaluation)
         for kept in self._folder.read.evaluations():
-            if kept.status is None and len(kept.episodes) == kept.evaluation.num_episodes:
-                self._close(kept.evaluation)
-            elif kept.status is None:
-                self._submit(self._evaluation_work(kept.evaluation, len(kept.episodes)))
+            if kept.status is None:
+                self._go_on_playing(kept)
+
+    def _go_on_playing(self, kept: KeptEvaluation) -> None:
+        """Play an evaluation on behind its last committed episode; end it if there is nothing left to play."""
+        if len(kept.episodes) == kept.evaluation.num_episodes:
+            self._close(kept.evaluation)
+        else:
+            self._submit(self._evaluation_work(kept.evaluation, len(kept.episodes)))
 
     def _close(self, item: Segment | Evaluation) -> None:
         """End an item whose last episode was committed before the process died."""

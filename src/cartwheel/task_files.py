@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from cartwheel.envs.making import describe, is_users_interrupt
+from cartwheel.envs.making import TASK_FILE_MODULE, describe, is_users_interrupt
 from cartwheel.envs.tasks import Task, register_task
 from cartwheel.errors import ConfigError
 from cartwheel.user_files import read_user_file
@@ -42,7 +42,7 @@ def load_task_file(path: Path) -> TaskFile:
 def run_task_source(source: bytes, path: Path) -> TaskFile:
     """The same for what was read from ``path``."""
     digest = hashlib.sha256(source).hexdigest()
-    module = ModuleType(f"cartwheel_task_{digest[:16]}")
+    module = ModuleType(f"{TASK_FILE_MODULE}{digest[:16]}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses and pickling look classes up by their module
     try:

@@ -161,7 +161,8 @@ def _run(job: _Job, tuner: Tuner, purpose: Purpose, running: Running) -> Study:
         executor = running.backend.make(job.sized, job.reachable, folder.checkpoints, running.say)
         observers = (*running.observers, DiskUse(folder, job.amount, executor.num_free, running.say))
         try:
-            StudyLoop(folder, tuner, executor, purpose, observers).run(should_stop)
+            retries = job.spec.failures.retries
+            StudyLoop(folder, tuner, executor, purpose, observers, retries).run(should_stop)
         finally:
             executor.close()
     return Study(job.path)

@@ -16,13 +16,15 @@ from cartwheel.analysis.tables import (
     incumbent_score,
     learning_curve,
     network_evaluations,
+    num_failed_by_kind,
+    num_retried_by_kind,
     ranking,
     schedule_of,
     segment_score,
     spans,
     trial_noun,
 )
-from cartwheel.records import CheckpointId, Config, Episode, Report, Segment, SegmentId, Sources
+from cartwheel.records import CheckpointId, Config, Episode, Evaluation, Report, Retry, Segment, SegmentId, Sources
 from cartwheel.spaces.named import SMALL
 from made_up_study import DEFAULTS, EPISODE_LENGTH, made_up_study, per_env_step
 
@@ -144,9 +146,22 @@ def test_counts_include_random_episodes_failures_and_validation() -> None:
 
 def test_failures_are_grouped_by_kind() -> None:
     assert failures(made_up_study()) == {
-        ("diverged", "return is not finite"): ["2.2"],
-        ("failed", "MuJoCo: Nan, Inf or huge value in QACC at DOF 0"): ["5.3"],
+        ("non-finite training", "return is not finite"): ["2.2"],
+        ("unstable physics", "MuJoCo: Nan, Inf or huge value in QACC at DOF 0"): ["5.3"],
     }
+
+
+def test_failures_and_retries_are_counted_by_kind() -> None:
+    """Evaluations count as segments do; a kind that an older study did not record says so."""
+    tables = made_up_study()
+    segment, old = SegmentId("0.0"), dataclasses.replace(tables.reports[SegmentId("5.3")], kind=None)
+    lost = EvaluationResult(segment, 0, (math.nan,), failure="worker lost")
+    again = [Retry(segment, None, "timeout", "", 1.0), Retry(segment, Evaluation(segment, 0, 1), "timeout", "", 1.0)]
+    tables = dataclasses.replace(
+        tables, reports={**tables.reports, old.segment: old}, evaluations=(lost,), retries=tuple(again)
+    )
+    assert num_failed_by_kind(tables) == {"non-finite training": 1, "kind not recorded": 1, "worker lost": 1}
+    assert num_retried_by_kind(tables) == {"timeout": 2}
 
 
 def test_network_evaluations_leave_random_episodes_out() -> None:

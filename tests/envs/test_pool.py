@@ -68,8 +68,12 @@ def warnings_of(env: WatchedEnv, action: np.ndarray = ZERO) -> set[str]:
     ("state", "expected"), [({"qvel": 1e9}, "BADQACC"), ({"qpos": np.nan}, "BADQPOS"), ({"qvel": np.nan}, "BADQVEL")]
 )
 def test_a_simulator_that_reset_itself_is_noticed(state: dict[str, Any], expected: str) -> None:
-    """MuJoCo resets a broken state silently and the step looks normal: the warning counters tell."""
-    assert expected in warnings_of(broken(**state))
+    """MuJoCo resets a broken state silently and the step looks normal: the counters tell, and the episode fails."""
+    env = broken(**state)
+    with pytest.raises(EnvironmentFailed) as failure:
+        env.step(ZERO)
+    assert failure.value.kind == "unstable_physics"
+    assert expected in env.warnings
 
 
 def test_an_impossible_action_is_noticed() -> None:

@@ -106,8 +106,8 @@ def test_lines_tell_each_event_once() -> None:
     assert lines[2].startswith("member 0 random episode: return 5.374 (1 of 104 episodes")
     assert sum(": return " in line and line.startswith("member") for line in lines) == 103
     assert sum(" copied member " in line for line in lines) == 10
-    assert "segment 5.3 failed: MuJoCo: Nan, Inf or huge value in QACC at DOF 0" in lines
-    assert "segment 2.2 diverged: return is not finite" in lines
+    assert "segment 5.3 failed (unstable physics): MuJoCo: Nan, Inf or huge value in QACC at DOF 0" in lines
+    assert "segment 2.2 diverged (non-finite training): return is not finite" in lines
     assert lines[-1] == "validation of segment 2.5: mean 145.0 of 2"
     assert not any("\x1b" in line for line in lines)
 
@@ -130,7 +130,8 @@ def test_json_lines_are_json_without_nan() -> None:
     assert (kinds.count("issued"), kinds.count("episode"), kinds.count("report")) == (48, 103, 47)
     assert [told["segment"] for told in objects if told["event"] == "episode" and told["return"] is None] == ["2.2"]
     assert objects[-1] == {
-        "event": "evaluation", "segment": "2.5", "status": "done", "returns": [140.0, 150.0], "reason": "",
+        "event": "evaluation", "segment": "2.5", "status": "done", "kind": None, "reason": "",
+        "returns": [140.0, 150.0],
     }  # fmt: skip
 
 

@@ -247,16 +247,6 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
         RunFolder.to_write(tmp_path)
 
 
-def test_an_older_database_is_refused(tmp_path: Path) -> None:
-    """Before version 1.0 files of one version may not open in the next: they are not guessed at either."""
-    begun(tmp_path).close()
-    connection = sqlite3.connect(tmp_path / "study.db")
-    connection.execute("PRAGMA user_version = 1")
-    connection.close()
-    with pytest.raises(StorageError, match=r"older Cartwheel \(schema 1,"):
-        RunFolder.to_write(tmp_path)
-
-
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     """A text file called study.db gives one clear error."""
     (tmp_path / "study.db").write_text("hello " * 200)

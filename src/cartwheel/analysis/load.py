@@ -10,6 +10,7 @@ from cartwheel.analysis.comparison import Arm, Run
 from cartwheel.analysis.tables import EvaluationResult, StudyTables, Timing
 from cartwheel.errors import StorageError
 from cartwheel.exploits import OnExploit, counted_return
+from cartwheel.records import in_words
 from cartwheel.schedules.schedule import Schedule
 from cartwheel.spec import parse_spec
 from cartwheel.store.reading import KeptEvaluation, StudyReader
@@ -39,6 +40,7 @@ def read_tables(folder: RunFolder) -> StudyTables:
         episodes=folder.read.all_episodes(),
         reports=folder.read.reports(),
         evaluations=tuple(_result(kept, spec.on_exploit) for kept in evaluations if kept.status is not None),
+        retries=tuple(folder.read.retries()),
         timing=_timing(folder.read, evaluations),
         ranks_longest_first="tuner" in tuner and TUNERS[spec.tuner.name].stops_early,
         replicates=replicates_settings(spec.tuner.name, spec.tuner.settings) if tuner else NO_REPLICATES,
@@ -69,9 +71,9 @@ def _result(kept: KeptEvaluation, on_exploit: OnExploit) -> EvaluationResult:
     returns = counted if kept.status == "done" else (*counted, math.nan)
     broken = () if kept.broken is None else (kept.broken,)
     env_steps = sum(episode.env_steps for episode in (*kept.episodes, *broken))
-    return EvaluationResult(
-        kept.evaluation.segment, kept.evaluation.seed, returns, env_steps, (*kept.episodes, *broken)
-    )
+    failure = None if kept.status == "done" else in_words(kept.kind)
+    played = (*kept.episodes, *broken)
+    return EvaluationResult(kept.evaluation.segment, kept.evaluation.seed, returns, env_steps, played, failure)
 
 
 def _timing(reader: StudyReader, evaluations: list[KeptEvaluation]) -> Timing:

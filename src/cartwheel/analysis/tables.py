@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cartwheel.exploits import OnExploit, counted_return, is_implausible, num_turns
-from cartwheel.records import Config, Episode, Report, Segment, SegmentId, score, segment_id
+from cartwheel.records import Config, Episode, Report, Retry, Segment, SegmentId, in_words, score, segment_id
 from cartwheel.schedules.schedule import Schedule, lineage
 from cartwheel.spaces.space import Space
 from cartwheel.tuners.registry import noun_of_trial
@@ -31,6 +31,8 @@ class EvaluationResult:
     returns: tuple[float, ...]
     env_steps: int = 0
     episodes: tuple[Episode, ...] = ()
+    failure: str | None = None
+    """Its kind in words, if it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class StudyTables:
     episodes: Mapping[SegmentId, tuple[Episode, ...]]
     reports: Mapping[SegmentId, Report]
     evaluations: tuple[EvaluationResult, ...] = ()
+    retries: tuple[Retry, ...] = ()
     timing: Timing = Timing()
     ranks_longest_first: bool = False
     replicates: ReplicatesSettings = NO_REPLICATES
@@ -121,7 +124,10 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A study in numbers. Env steps include random episodes, those of segments that failed, and broken episodes."""
+    """A study in numbers. Env steps include random episodes, those of segments that failed, and broken episodes.
+
+    Those of evaluations that were tried again are among the evaluations'.
+    """
 
     num_trials: int
     num_segments_done: int
@@ -253,7 +259,8 @@ def counts(tables: StudyTables) -> Counts:
         num_episodes=len(episodes),
         num_random_episodes=sum(episode.is_random for episode in episodes),
         env_steps=sum(episode.env_steps for episode in (*episodes, *broken_episodes(tables))),
-        evaluation_env_steps=sum(result.env_steps for result in tables.evaluations),
+        evaluation_env_steps=sum(result.env_steps for result in tables.evaluations)
+        + sum(episode.env_steps for episode in _broken_in_retries(tables, of_evaluations=True)),
     )
 
 
@@ -286,8 +293,9 @@ def _watched(tables: StudyTables) -> Iterator[Watched]:
 
 
 def broken_episodes(tables: StudyTables) -> list[Episode]:
-    """Those in which segments failed or diverged, as far as they came."""
-    return [report.broken for report in tables.reports.values() if report.broken is not None]
+    """Those in which segments failed or diverged, for good or to be tried again, as far as they came."""
+    final = [report.broken for report in tables.reports.values() if report.broken is not None]
+    return [*_broken_in_retries(tables, of_evaluations=False), *final]
 
 
 def warnings(tables: StudyTables) -> Counter[str]:
@@ -300,23 +308,40 @@ def warnings(tables: StudyTables) -> Counter[str]:
 
 
 def failures(tables: StudyTables) -> dict[tuple[str, str], list[SegmentId]]:
-    """Segments that diverged or failed, by (status, reason)."""
-    kinds: dict[tuple[str, str], list[SegmentId]] = {}
+    """Segments that diverged or failed, by (kind in words, reason)."""
+    found: dict[tuple[str, str], list[SegmentId]] = {}
     for report in tables.reports.values():
         if report.status != "done":
-            kinds.setdefault((report.status, report.reason), []).append(report.segment)
-    return kinds
+            found.setdefault((in_words(report.kind), report.reason), []).append(report.segment)
+    return found
+
+
+def num_failed_by_kind(tables: StudyTables) -> Counter[str]:
+    """Segments and evaluations that ended badly for good, by kind in words."""
+    segments = Counter(in_words(report.kind) for report in tables.reports.values() if report.status != "done")
+    return segments + Counter(result.failure for result in tables.evaluations if result.failure is not None)
+
+
+def num_retried_by_kind(tables: StudyTables) -> Counter[str]:
+    """Attempts at segments and evaluations that ended badly and were made again, by kind in words."""
+    return Counter(in_words(retry.kind) for retry in tables.retries)
 
 
 def network_evaluations(tables: StudyTables, per_env_step: Callable[[Config], float]) -> float:
     """Network evaluations that planning cost the study in all. Random episodes plan nothing."""
     ran = [(segment, episode) for segment, episodes in tables.episodes.items() for episode in episodes]
     ran += [(report.segment, report.broken) for report in tables.reports.values() if report.broken is not None]
+    ran += [(old.segment, old.broken) for old in tables.retries if old.broken is not None and old.evaluation is None]
     return sum(
         episode.env_steps * per_env_step(tables.segments[segment].config)
         for segment, episode in ran
         if not episode.is_random
     )
+
+
+def _broken_in_retries(tables: StudyTables, *, of_evaluations: bool) -> list[Episode]:
+    attempts = [retry for retry in tables.retries if (retry.evaluation is not None) == of_evaluations]
+    return [attempt.broken for attempt in attempts if attempt.broken is not None]
 
 
 def _curve(trial: int, episodes: Sequence[Episode]) -> Curve:

@@ -1,7 +1,7 @@
 """Numbers and counts as words, the same in every sentence, table and figure."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 SIGNIFICANT_DIGITS = 4
 
@@ -74,6 +74,11 @@ def percent(fraction: float) -> str:
 def listed(items: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
+
+
+def tally(counted: Mapping[str, int]) -> str:
+    """``3 timeout, 1 worker lost``: the most frequent first; empty if there is nothing."""
+    return ", ".join(f"{times:,} {name}" for name, times in sorted(counted.items(), key=lambda item: (-item[1], item)))
 
 
 def _not_finite(value: float) -> str:

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cartwheel.analysis.load import load_tables
-from cartwheel.analysis.tables import counts, implausible_episodes, trial_noun, turning_episodes
+from cartwheel.analysis.tables import (
+    counts,
+    implausible_episodes,
+    num_failed_by_kind,
+    num_retried_by_kind,
+    trial_noun,
+    turning_episodes,
+)
+from cartwheel.analysis.wording import tally
 from cartwheel.backend import Backend, InlineBackend
 from cartwheel.errors import AllTrialsFailed, ConfigError, ExitCode, StorageError, UsageError
 from cartwheel.exploits import OnExploit, num_turns
@@ -201,7 +209,8 @@ def do_status(run_dir: Path, output: Output) -> ExitCode:
     """Say how far a study is, without disturbing it."""
     facts = _facts(Study(run_dir))
     width = max(map(len, facts))
-    text = "\n".join(f"{name.replace('_', ' '):{width}}  {value}" for name, value in facts.items() if value is not None)
+    shown = {name: tally(value) or "none" if isinstance(value, Mapping) else value for name, value in facts.items()}
+    text = "\n".join(f"{name.replace('_', ' '):{width}}  {value}" for name, value in shown.items() if value is not None)
     output.say(text, **facts)
     return ExitCode.DONE
 
@@ -338,6 +347,8 @@ def _facts(study: Study) -> dict[str, Any]:
         "segments_unfinished": counted.num_unfinished,
         "segments_failed": counted.num_failed,
         "segments_diverged": counted.num_diverged,
+        "failures": dict(num_failed_by_kind(tables)),
+        "retries": dict(num_retried_by_kind(tables)),
         "copies": counted.num_copies,
         "implausible_episodes": len(implausible_episodes(tables)),
         "most_turns": max((num_turns(turned.episode) for turned in turning_episodes(tables)), default=0),

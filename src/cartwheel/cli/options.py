@@ -53,6 +53,8 @@ class Manner:
         How many, of processes or ray; default: as many as there are cores.
     ray_address: str
         Of a running Ray cluster, or auto; default: what RAY_ADDRESS says, else a cluster of our own on this machine.
+    isolate: str
+        Which environments run in processes of their own: those that Cartwheel does not ship, all, or none.
     """
 
     quiet: Annotated[bool, Parameter(negative=(), show_default=False)] = False
@@ -61,6 +63,7 @@ class Manner:
     executor: Literal["inline", "processes", "ray"] | None = None
     workers: Count | None = None
     ray_address: str | None = None
+    isolate: Literal["foreign", "all", "none"] | None = None
 
     def output(self) -> "Output":
         """What the commands take."""
@@ -69,7 +72,8 @@ class Manner:
 
         if self.ray_address is not None and self.executor != "ray":
             raise UsageError("an address without Ray", "--ray-address", "add --executor ray")
-        backend = InlineBackend(not self.no_compile_cache, self.executor, self.workers, self.ray_address)
+        ray = self.ray_address
+        backend = InlineBackend(not self.no_compile_cache, self.executor, self.workers, ray, self.isolate)
         return Output(self.quiet, self.as_json, backend)
 
 

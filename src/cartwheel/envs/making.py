@@ -18,6 +18,7 @@ from gymnasium.spaces import Box
 from gymnasium.wrappers import FlattenObservation, TransformAction
 
 from cartwheel.envs import own
+from cartwheel.records import FailureKind
 
 Env: TypeAlias = gymnasium.Env[Any, Any]
 
@@ -27,8 +28,16 @@ DM_CONTROL = "dm_control/"
 _imports = {"are_allowed": False}
 
 
+TASK_FILE_MODULE = "cartwheel_task_"
+"""How the modules of task files begin, which nobody can import: see ``cartwheel.task_files``."""
+
+
 class CannotMake(ValueError):
     """An environment cannot be made here. The message says why."""
+
+    def __init__(self, message: str, kind: FailureKind = "environment_error") -> None:
+        super().__init__(message)
+        self.kind: FailureKind = kind
 
 
 def allow_imports() -> None:

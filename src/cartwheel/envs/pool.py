@@ -6,9 +6,9 @@ warning counters and the finiteness of observation and reward are read. Nothing 
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 import mujoco
@@ -19,14 +19,38 @@ from cartwheel.envs.audit import PhysicsAudit, simulator_of
 from cartwheel.envs.calls import calling
 from cartwheel.envs.making import CannotMake, Env, close, describe, is_users_interrupt, make_vector_env
 from cartwheel.envs.tasks import Task
+from cartwheel.records import FailureKind
 
 
 class EnvironmentFailed(Exception):
     """An environment raised, or returned what nothing can learn from. The message says what and when."""
 
+    def __init__(self, message: str, kind: FailureKind = "environment_error") -> None:
+        super().__init__(message)
+        self.kind: FailureKind = kind
+
 
 def _swallow(message: str) -> None:
     """The counters say it all; MuJoCo's default handler would write MUJOCO_LOG.TXT where the user stands."""
+
+
+class Watched(Protocol):
+    """What an engine steps: an environment whose physics is watched, wherever it runs.
+
+    Every call raises EnvironmentFailed if the episode cannot go on; the next reset begins another one.
+    """
+
+    @property
+    def task(self) -> Task: ...
+    @property
+    def warnings(self) -> Mapping[str, int]: ...
+    @property
+    def metrics(self) -> dict[str, float]: ...
+    @property
+    def is_over(self) -> bool: ...
+    def reset(self, seed: int) -> NDArray[np.float32]: ...
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool]: ...
+    def close(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -106,7 +130,8 @@ class WatchedEnv:
         except BaseException as error:
             if is_users_interrupt(error):
                 raise
-            raise EnvironmentFailed(f"{self.task.env_id}: {what} raised {describe(error)}") from error
+            kind: FailureKind = "out_of_memory" if isinstance(error, MemoryError) else "environment_error"
+            raise EnvironmentFailed(f"{self.task.env_id}: {what} raised {describe(error)}", kind) from error
 
     def _checked(self, obs: Any) -> NDArray[np.float32]:
         """A copy of an observation: some environments return the same array at every step."""
@@ -123,10 +148,17 @@ class WatchedEnv:
     def _watch(self, obs: NDArray[np.float32], reward: float) -> None:
         self._audit.see(self.step_index, obs, reward)
         if self.warnings["not_finite"]:
-            raise EnvironmentFailed(self._at(f"returned a value that is not finite (reward {reward})"))
+            what = f"returned a value that is not finite (reward {reward})"
+            raise EnvironmentFailed(self._at(what), "unstable_physics")
+        if broken := BROKEN_STATE & self.warnings.keys():
+            raise EnvironmentFailed(self._at(f"broke the simulator: {min(broken)}"), "unstable_physics")
 
     def _at(self, what: str) -> str:
         return f"{self.task.env_id}: step {self.step_index} {what}"
+
+
+BROKEN_STATE = frozenset({"BADQPOS", "BADQVEL", "BADQACC"})
+"""MuJoCo's warnings after which it has reset itself: what follows is another episode, paid for as this one."""
 
 
 def make_env(task: Task, **kwargs: Any) -> WatchedEnv:

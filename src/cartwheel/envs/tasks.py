@@ -41,6 +41,7 @@ __all__ = [
     "get_task",
     "never",
     "register_task",
+    "ships",
     "task_ids",
 ]
 
@@ -66,6 +67,11 @@ _SHIPPED = (
     WALKER2D,
 )
 _TASKS: dict[str, Task] = {task.id: task for task in _SHIPPED}
+
+
+def ships(env_id: str) -> bool:
+    """Whether Cartwheel has formulas of its own for this environment of Gymnasium's or of its own."""
+    return any(task.env_id == env_id for task in _SHIPPED)
 
 
 def register_task(task: Task) -> None:

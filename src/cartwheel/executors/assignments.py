@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
 from cartwheel.executors.work import EpisodeDone, ItemDone, Name, Outcome, StartFrom, Work, name_of
+from cartwheel.records import FailureKind
 
 MAX_LOSSES = 3
 """An item that has lost so many workers in a row, without an episode in between, is taken to be what ends them."""
@@ -68,20 +69,20 @@ class Assignments:
         ended = [work for work in items if self._losses[name_of(work.item)] >= MAX_LOSSES]
         self._waiting.extendleft(work for work in reversed(items) if work not in ended)
         reason = f"{MAX_LOSSES} workers in a row were lost with it: {why}"
-        return [self._failed(work, reason) for work in ended]
+        return [self._failed(work, reason, "worker_lost") for work in ended]
 
-    def end(self, worker: int, reason: str) -> list[Outcome]:
+    def end(self, worker: int, reason: str, kind: FailureKind) -> list[Outcome]:
         """A worker was ended for what its items did: they fail."""
-        return [self._failed(work, reason) for work in self._take(worker)]
+        return [self._failed(work, reason, kind) for work in self._take(worker)]
 
     def _take(self, worker: int) -> list[Work]:
         items = list(self._held[worker].values())
         self._held[worker].clear()
         return items
 
-    def _failed(self, work: Work, reason: str) -> Outcome:
+    def _failed(self, work: Work, reason: str, kind: FailureKind) -> Outcome:
         self._losses.pop(name_of(work.item), None)
-        return ItemDone(work.item, "failed", reason, 0.0)
+        return ItemDone(work.item, "failed", reason, 0.0, kind=kind)
 
 
 def _rest(work: Work, done: EpisodeDone) -> Work:

@@ -16,10 +16,12 @@ from cartwheel.agents.pets.agent import PetsState, shrink_perturb
 from cartwheel.agents.pets.arrays import PARTS, buffer_from_shards, part_from_arrays, shard_to_arrays, to_arrays
 from cartwheel.agents.pets.hypers import PetsShape
 from cartwheel.agents.pets.setup import AgentSetup
-from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult
+from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult, MakeEnv
+from cartwheel.envs.making import CannotMake
+from cartwheel.envs.pool import make_env
 from cartwheel.errors import CorruptCheckpoint
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Place, Work
-from cartwheel.records import CheckpointId, Config, Segment, Status, StoredFile
+from cartwheel.records import CheckpointId, Config, FailureKind, Segment, Status, StoredFile
 from cartwheel.store.checkpoints import CheckpointStore
 
 MAX_ENGINES = 4
@@ -79,8 +81,8 @@ class _Engines:
 class AgentLanes:
     """Real agents in the lanes of one JAX device. They write checkpoint files, and no database."""
 
-    def __init__(self, setup: AgentSetup, place: Place, device: Any) -> None:
-        self._setup, self._place, self._device = setup, place, device
+    def __init__(self, setup: AgentSetup, place: Place, device: Any, make: MakeEnv = make_env) -> None:
+        self._setup, self._place, self._device, self._make = setup, place, device, make
         self._engines = _Engines(self._build)
         self._lanes: list[_Lane] = []
         self.compile_s = 0.0
@@ -100,7 +102,7 @@ class AgentLanes:
             if work.start_from is not None:
                 state, shards = restore(self._place.checkpoints, fresh, work)
         except (ValueError, CorruptCheckpoint) as error:
-            return [ItemDone(work.item, "failed", str(error), 0.0)]
+            return [ItemDone(work.item, "failed", str(error), 0.0, kind=_kind_of(error))]
         taken = {lane.slot for lane in self._lanes if lane.engine is engine}
         slot = next(slot for slot in range(self._place.num_lanes) if slot not in taken)
         engine.load(slot, state)
@@ -123,7 +125,7 @@ class AgentLanes:
 
     def _build(self, shape: PetsShape) -> Engine:
         self._place.say(f"compiling for {self._device.platform} device {self._device.id}")
-        engine = Engine(self._setup.task, shape, self._place.num_lanes, self._device)
+        engine = Engine(self._setup.task, shape, self._place.num_lanes, self._device, self._make)
         self._place.say(f"compiled in {engine.compile_s:.1f} s")
         self.compile_s += engine.compile_s
         return engine
@@ -136,13 +138,10 @@ class AgentLanes:
         outcomes: list[Outcome] = []
         for lane in lanes:
             result = results[lane.slot]
-            ended, broken = _status(lane, result), result.episode if result.failure else None
-            if broken is None:
+            if result.failure is None:
                 outcomes.append(self._record(lane, result, states.get(lane.slot)))
-            if ended is not None:
-                lane.is_over = True
-                wall_s = time.perf_counter() - lane.started
-                outcomes.append(ItemDone(lane.work.item, ended, result.failure, wall_s, broken))
+            if result.failure is not None or lane.next_episode > lane.last_episode:
+                outcomes.append(_ended(lane, result))
         return outcomes
 
     def _record(self, lane: _Lane, result: EpisodeResult, state: PetsState | None) -> EpisodeDone:
@@ -161,16 +160,28 @@ class AgentLanes:
         return EpisodeDone(item, episode, checkpoint.digest, (checkpoint, *lane.shards))
 
 
-def lanes_of_devices(setup: AgentSetup, place: Place, max_devices: int | None = None) -> list[AgentLanes]:
-    """Lanes on every local device."""
-    return [AgentLanes(setup, place, device) for device in jax.local_devices()[:max_devices]]
+def lanes_of_devices(
+    setup: AgentSetup, place: Place, max_devices: int | None = None, make: MakeEnv = make_env
+) -> list[AgentLanes]:
+    """Lanes on every local device. ``make`` makes their environments."""
+    return [AgentLanes(setup, place, device, make) for device in jax.local_devices()[:max_devices]]
 
 
-def _status(lane: _Lane, result: EpisodeResult) -> Status | None:
-    """How the lane's item has ended with this episode; None if it goes on."""
-    if result.failure:
-        return "diverged" if result.is_diverged else "failed"
-    return "done" if result.episode.index == lane.last_episode else None
+def _ended(lane: _Lane, result: EpisodeResult) -> ItemDone:
+    """The end of a lane's item with an episode: its last one, or one that failed."""
+    lane.is_over = True
+    wall_s = time.perf_counter() - lane.started
+    if result.failure is None:
+        return ItemDone(lane.work.item, "done", "", wall_s)
+    status: Status = "diverged" if result.failure.is_models else "failed"
+    return ItemDone(lane.work.item, status, result.failure.reason, wall_s, result.episode, result.failure.kind)
+
+
+def _kind_of(error: Exception) -> FailureKind:
+    """Why an agent could not even begin."""
+    if isinstance(error, CorruptCheckpoint):
+        return "corrupt_checkpoint"
+    return error.kind if isinstance(error, CannotMake) else "unusable_config"
 
 
 def restore(checkpoints: CheckpointStore, fresh: PetsState, work: Work) -> tuple[PetsState, list[StoredFile]]:

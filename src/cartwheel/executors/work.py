@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from cartwheel.records import CheckpointId, Config, Episode, Evaluation, Segment, SegmentId, Status, StoredFile
+from cartwheel.records import (
+    CheckpointId,
+    Config,
+    Episode,
+    Evaluation,
+    FailureKind,
+    Segment,
+    SegmentId,
+    Status,
+    StoredFile,
+)
 from cartwheel.store.checkpoints import CheckpointStore
 
 
@@ -62,7 +72,8 @@ class EpisodeDone:
 class ItemDone:
     """``item`` ended. A segment that is done ends at the checkpoint of its last episode.
 
-    ``broken`` is the episode in which it failed or diverged, as far as it came.
+    If it is not done, ``kind`` says what happened, and the study whether it is tried again. ``broken`` is the episode
+    in which it failed or diverged, as far as it came.
     """
 
     item: Segment | Evaluation
@@ -70,6 +81,7 @@ class ItemDone:
     reason: str
     wall_s: float
     broken: Episode | None = None
+    kind: FailureKind | None = None
 
 
 Outcome: TypeAlias = EpisodeDone | ItemDone

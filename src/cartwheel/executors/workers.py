@@ -16,6 +16,7 @@ from cartwheel.executors.assignments import Assignments
 from cartwheel.executors.messages import Message, error_from_json, outcome_from_json
 from cartwheel.executors.work import Outcome, Work
 from cartwheel.executors.worker import GRACE_S
+from cartwheel.records import FailureKind
 
 EXIT_S = 1.0
 """What has closed its side is about to end; if it does not, it is made to."""
@@ -218,24 +219,26 @@ class WorkersExecutor:
         """End workers that are beyond their bounds."""
         outcomes: list[Outcome] = []
         for index, worker in list(self._workers.items()):
-            reason = self._beyond(worker)
-            if reason:
+            beyond = self._beyond(worker)
+            if beyond is not None:
+                kind, reason = beyond
                 self._workers.pop(index).end(0.0)
                 self._say(f"worker {index} was ended: {reason}")
-                outcomes += self._items.end(index, reason)
+                outcomes += self._items.end(index, reason, kind)
         return outcomes
 
-    def _beyond(self, worker: RemoteWorker) -> str:
-        """What bound a worker has broken; empty if none."""
+    def _beyond(self, worker: RemoteWorker) -> tuple[FailureKind, str] | None:
+        """What bound a worker has broken, if any."""
         bounds, signs = self._bounds, worker.signs
         if signs.call_s > bounds.max_call_s:
-            return f"{signs.call} has taken longer than {bounds.max_call_s:g} s (engine.max_call_s)"
+            return "timeout", f"{signs.call} has taken longer than {bounds.max_call_s:g} s (engine.max_call_s)"
         if signs.silence_s > bounds.max_silence_s + bounds.max_call_s:
-            return f"nothing was heard of it for {signs.silence_s:.0f} s"
+            return "timeout", f"nothing was heard of it for {signs.silence_s:.0f} s"
         memory_mib = 0.0 if bounds.max_memory_mib is None else worker.memory_mib
         if bounds.max_memory_mib is None or memory_mib <= bounds.max_memory_mib:
-            return ""
+            return None
         if not signs.is_ready:
             cause = f"a worker needs {memory_mib:.0f} MiB before it runs anything"
             raise ConfigError(cause, "engine.max_worker_memory_mib", "allow workers more memory")
-        return f"{memory_mib:.0f} MiB of memory are more than {bounds.max_memory_mib} (engine.max_worker_memory_mib)"
+        most = f"{bounds.max_memory_mib} (engine.max_worker_memory_mib)"
+        return "out_of_memory", f"{memory_mib:.0f} MiB of memory are more than {most}"

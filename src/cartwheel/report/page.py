@@ -19,6 +19,8 @@ from cartwheel.analysis.tables import (
     incumbent,
     incumbent_score,
     network_evaluations,
+    num_failed_by_kind,
+    num_retried_by_kind,
     schedule_of,
     trial_noun,
 )
@@ -191,10 +193,14 @@ def _time_shares(timing: Timing) -> list[tuple[str, str, float]]:
 
 def _failure_body(tables: StudyTables) -> Iterator[Html]:
     yield paragraph(sentences.failures(counts(tables)))
+    failed, retried = num_failed_by_kind(tables), num_retried_by_kind(tables)
+    if failed or retried:
+        by_kind = [[kind, f"{failed[kind]:,}", f"{retried[kind]:,}"] for kind in sorted(failed | retried)]
+        yield table(["kind of failure", "for good, evaluations included", "tried again"], by_kind)
     kinds = failures(tables)
     if kinds:
-        rows = [[status, reason or "no reason given", ", ".join(ids)] for (status, reason), ids in kinds.items()]
-        yield table(["how", "why", "segments (trial.index)"], rows, "plain")
+        rows = [[kind, reason or "no reason given", ", ".join(ids)] for (kind, reason), ids in kinds.items()]
+        yield table(["kind", "why", "segments (trial.index)"], rows, "plain")
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

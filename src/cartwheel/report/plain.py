@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from cartwheel.analysis.wording import duration, number, plural
 from cartwheel.observer import SilentObserver
-from cartwheel.records import Episode, Evaluation, Event, Report, Segment
+from cartwheel.records import Episode, Evaluation, Event, Report, Segment, in_words
 from cartwheel.report.progress import Progress, is_copy
 from cartwheel.store.reading import KeptEvaluation
 
@@ -56,17 +56,19 @@ class JsonView:
         self._tell(kind, segment=segment, index=episode.index, **{"return": episode.return_}, length=episode.length)
 
     def on_report(self, report: Report) -> None:
-        self._tell("report", segment=report.segment, status=report.status, reason=report.reason, wall_s=report.wall_s)
+        how = {"status": report.status, "kind": report.kind, "reason": report.reason}
+        self._tell("report", segment=report.segment, **how, wall_s=report.wall_s)
 
     def on_evaluation(self, result: KeptEvaluation) -> None:
         segment, returns = result.evaluation.segment, list(result.returns)
-        self._tell("evaluation", segment=segment, status=result.status, returns=returns, reason=result.reason)
+        how = {"status": result.status, "kind": result.kind, "reason": result.reason}
+        self._tell("evaluation", segment=segment, **how, returns=returns)
 
     def on_message(self, message: str) -> None:
         self._tell("message", message=message)
 
-    def _tell(self, kind: str, **about: Any) -> None:
-        self._print(json.dumps(_finite({"event": kind, **about})))
+    def _tell(self, event: str, **about: Any) -> None:
+        self._print(json.dumps(_finite({"event": event, **about})))
 
 
 class LineView:
@@ -184,15 +186,20 @@ def origin_text(segment: Segment, noun: str) -> str:
 
 def failure_text(report: Report) -> str:
     """Which segment ended badly, how and why."""
-    return printable(f"segment {report.segment} {report.status}: {report.reason or 'no reason given'}")
+    return _ended_badly(f"segment {report.segment}", report)
 
 
 def evaluation_text(result: KeptEvaluation) -> str:
     """How a validation ended."""
     name = f"validation of segment {result.evaluation.segment}"
     if result.status != "done":
-        return printable(f"{name} {result.status}: {result.reason or 'no reason given'}")
+        return _ended_badly(name, result)
     return f"{name}: mean {number(sum(result.returns) / len(result.returns))} of {len(result.returns)}"
+
+
+def _ended_badly(name: str, end: Report | KeptEvaluation) -> str:
+    kind = "" if end.kind is None else f" ({in_words(end.kind)})"
+    return printable(f"{name} {end.status}{kind}: {end.reason or 'no reason given'}")
 
 
 def message_text(message: str) -> str:

@@ -6,16 +6,16 @@ a database; ``synchronous=EXTRA`` also syncs the folder, so that a commit surviv
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from cartwheel.errors import StorageError
 from cartwheel.store.disk import cannot_write
+from cartwheel.store.upgrading import SCHEMA_VERSION, steps_from
 
 APPLICATION_ID = 0x43617274  # "Cart": tells our files from other SQLite databases
-SCHEMA_VERSION = 2
 ROOM_FOR_PAGES_BYTES = 2**20
 """What a commit takes beyond its own rows, at most: the pages of tables and indices that it changes and their journal,
 some hundred of 4 KiB."""
@@ -26,7 +26,11 @@ Row = sqlite3.Row
 
 
 class Database:
-    """One open ``study.db``. Every failure of SQLite comes out as StorageError."""
+    """One open ``study.db``. Every failure of SQLite comes out as StorageError.
+
+    An older one is brought up to date: the file itself for a writer, a copy in memory for a reader, who so needs no
+    right to write and disturbs nobody.
+    """
 
     def __init__(self, path: Path, is_writer: bool) -> None:
         self.path = path
@@ -34,6 +38,7 @@ class Database:
         self._connection = self._connect(is_writer)
         try:
             self._check()
+            self._upgrade(is_writer)
         except BaseException:
             self.close()
             raise
@@ -105,14 +110,7 @@ class Database:
         # not to write; SQLite itself falls back to reading where the file system allows no more.
         mode = "rwc" if is_writer else "rw"
         with self._errors():
-            connection = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode={mode}",
-                uri=True,
-                isolation_level=None,
-                timeout=BUSY_TIMEOUT_S,
-            )
-            connection.row_factory = sqlite3.Row
-            return connection
+            return _connected(f"{self.path.absolute().as_uri()}?mode={mode}")
 
     def _check(self) -> None:
         """Refuse what is not ours before anything is changed in it."""
@@ -122,16 +120,27 @@ class Database:
             num_tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if application != APPLICATION_ID and (application or version or num_tables):
             raise StorageError("this database is not a Cartwheel study", str(self.path), "choose another run folder")
-        if version not in (0, SCHEMA_VERSION):
-            is_newer = version > SCHEMA_VERSION
+        if version > SCHEMA_VERSION:
             raise StorageError(
-                f"written by {'a newer' if is_newer else 'an older'} Cartwheel "
-                f"(schema {version}, this one knows {SCHEMA_VERSION})",
+                f"written by a newer Cartwheel (schema {version}, this one knows {SCHEMA_VERSION})",
                 str(self.path),
-                "update Cartwheel" if is_newer else "go on with that version, or begin a new study",
+                "update Cartwheel",
             )
         for pragma in ("foreign_keys = ON", "journal_mode = TRUNCATE", "synchronous = EXTRA"):
             self.execute(f"PRAGMA {pragma}")
+
+    def _upgrade(self, is_writer: bool) -> None:
+        version = self._pragma("user_version")
+        if version in (0, SCHEMA_VERSION):
+            return
+        if not is_writer:
+            with self._errors(), closing(self._connection) as file:
+                self._connection = _connected(":memory:")
+                file.backup(self._connection)
+        with self.transaction():
+            for statement in steps_from(version):
+                self.execute(statement)
+            self.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _pragma(self, name: str) -> int:
         with self._errors():
@@ -149,6 +158,12 @@ class Database:
             raise StorageError(
                 f"the database cannot be used: {error}", str(self.path), "see that the disk is writable and not full"
             ) from error
+
+
+def _connected(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+    connection.row_factory = sqlite3.Row
+    return connection
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -8,7 +8,9 @@ from cartwheel.records import (
     Episode,
     Evaluation,
     Event,
+    FailureKind,
     Report,
+    Retry,
     Segment,
     SegmentId,
     Status,
@@ -38,7 +40,10 @@ class KeptCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class KeptEvaluation:
-    """An evaluation and what has come of it; ``status`` is None while it runs, ``broken`` as in ``Report``."""
+    """An evaluation and what has come of it; ``status`` is None while it runs.
+
+    ``broken`` and ``kind`` as in ``Report``.
+    """
 
     evaluation: Evaluation
     status: Status | None
@@ -46,6 +51,7 @@ class KeptEvaluation:
     wall_s: float
     reason: str
     broken: Episode | None = None
+    kind: FailureKind | None = None
 
     @property
     def returns(self) -> tuple[float, ...]:
@@ -153,6 +159,12 @@ class StudyReader:
         """All evaluations, in the order in which they were begun."""
         return [self._evaluation(row) for row in self._database.rows("SELECT * FROM evaluations ORDER BY id")]
 
+    def retries(self) -> list[Retry]:
+        """The attempts that ended badly and were made again, in order."""
+        columns = "retries.*, evaluations.seed, evaluations.num_episodes"
+        joined = "retries LEFT JOIN evaluations ON evaluations.id = retries.evaluation"
+        return list(map(_retry, self._database.rows(f"SELECT {columns} FROM {joined} ORDER BY number")))
+
     def sessions(self) -> list[Session]:
         """The processes that have run the study, in order."""
         rows = self._database.rows("SELECT * FROM sessions ORDER BY number")
@@ -161,9 +173,8 @@ class StudyReader:
     def _evaluation(self, row: Row) -> KeptEvaluation:
         sql = f'SELECT {EPISODE_COLUMNS} FROM evaluation_episodes WHERE evaluation = ? ORDER BY "index"'
         episodes = tuple(map(episode_from_row, self._database.rows(sql, (row["id"],))))
-        evaluation = Evaluation(row["segment"], row["seed"], row["num_episodes"])
-        broken = broken_from_json(row["broken"])
-        return KeptEvaluation(evaluation, row["status"], episodes, row["wall_s"], row["reason"], broken)
+        ended = (row["status"], episodes, row["wall_s"], row["reason"], broken_from_json(row["broken"]), row["kind"])
+        return KeptEvaluation(_evaluation_of(row), *ended)
 
     def _count(self, sql: str, *parameters: str) -> int:
         row = self._database.row(sql, parameters)
@@ -171,8 +182,18 @@ class StudyReader:
 
 
 def _report(row: Row, episodes: tuple[Episode, ...]) -> Report:
+    ended = (row["checkpoint"], row["wall_s"], row["reason"], broken_from_json(row["broken"]), row["kind"])
+    return Report(row["segment"], row["status"], episodes, *ended)
+
+
+def _evaluation_of(row: Row) -> Evaluation:
+    return Evaluation(row["segment"], row["seed"], row["num_episodes"])
+
+
+def _retry(row: Row) -> Retry:
+    evaluation = None if row["evaluation"] is None else _evaluation_of(row)
     broken = broken_from_json(row["broken"])
-    return Report(row["segment"], row["status"], episodes, row["checkpoint"], row["wall_s"], row["reason"], broken)
+    return Retry(row["segment"], evaluation, row["kind"], row["reason"], row["wall_s"], broken)
 
 
 def _checkpoint(row: Row) -> KeptCheckpoint:

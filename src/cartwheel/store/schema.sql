@@ -51,7 +51,8 @@ CREATE TABLE reports (
     checkpoint TEXT,                    -- digest, NULL unless done
     wall_s     REAL NOT NULL,
     reason     TEXT NOT NULL,
-    broken     TEXT                     -- JSON: the episode in which it ended badly, as far as it came
+    broken     TEXT,                    -- JSON: the episode in which it ended badly, as far as it came
+    kind       TEXT                     -- of failure; NULL if done, or recorded before schema 3
 ) WITHOUT ROWID;
 
 CREATE TABLE checkpoints (              -- the newest of each segment; its last one once the segment is done
@@ -83,6 +84,7 @@ CREATE TABLE evaluations (
     wall_s       REAL NOT NULL DEFAULT 0,
     reason       TEXT NOT NULL DEFAULT '',
     broken       TEXT,                  -- as in reports
+    kind         TEXT,                  -- as in reports
     UNIQUE (segment, seed, num_episodes)
 );
 
@@ -97,3 +99,13 @@ CREATE TABLE evaluation_episodes (
     seconds    TEXT NOT NULL,           -- JSON
     PRIMARY KEY (evaluation, "index")
 ) WITHOUT ROWID;
+
+CREATE TABLE retries (                  -- attempts that ended badly and were made again
+    number     INTEGER PRIMARY KEY,
+    segment    TEXT NOT NULL REFERENCES segments,
+    evaluation INTEGER REFERENCES evaluations, -- NULL: of the segment itself
+    kind       TEXT NOT NULL,
+    reason     TEXT NOT NULL,
+    wall_s     REAL NOT NULL,
+    broken     TEXT                     -- as in reports
+);

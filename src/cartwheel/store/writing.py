@@ -8,9 +8,11 @@ from cartwheel.records import (
     Episode,
     Evaluation,
     Event,
+    FailureKind,
     Issued,
     Report,
     Reported,
+    Retry,
     Segment,
     SegmentId,
     Status,
@@ -56,8 +58,8 @@ class StudyWriter:
     def add_report(self, report: Report) -> None:
         """How a segment ended. Its last checkpoint stays for good if it is done, and is of no use if it is not."""
         row = (report.segment, report.status, report.checkpoint, report.wall_s, report.reason)
-        values = (*row, broken_to_json(report.broken))
-        self._database.execute("INSERT INTO reports VALUES (?, ?, ?, ?, ?, ?)", values)
+        values = (*row, broken_to_json(report.broken), report.kind)
+        self._database.execute("INSERT INTO reports VALUES (?, ?, ?, ?, ?, ?, ?)", values)
         self._add_event(Reported(report))
         if report.status == "done":
             self._database.execute("UPDATE checkpoints SET is_final = 1 WHERE segment = ?", (report.segment,))
@@ -80,11 +82,24 @@ class StudyWriter:
         self._database.execute(sql, (self._evaluation_id(evaluation), *episode_row(episode)))
 
     def end_evaluation(
-        self, evaluation: Evaluation, status: Status, wall_s: float, reason: str, broken: Episode | None = None
+        self,
+        evaluation: Evaluation,
+        status: Status,
+        wall_s: float,
+        reason: str,
+        broken: Episode | None = None,
+        kind: FailureKind | None = None,
     ) -> None:
         """How an evaluation ended, and the episode in which it ended badly."""
-        sql = "UPDATE evaluations SET status = ?, wall_s = ?, reason = ?, broken = ? WHERE id = ?"
-        row = (status, wall_s, reason, broken_to_json(broken), self._evaluation_id(evaluation))
+        sql = "UPDATE evaluations SET status = ?, wall_s = ?, reason = ?, broken = ?, kind = ? WHERE id = ?"
+        row = (status, wall_s, reason, broken_to_json(broken), kind, self._evaluation_id(evaluation))
+        self._database.execute(sql, row)
+
+    def add_retry(self, retry: Retry) -> None:
+        """An attempt that ended badly and is made again."""
+        evaluation = None if retry.evaluation is None else self._evaluation_id(retry.evaluation)
+        row = (retry.segment, evaluation, retry.kind, retry.reason, retry.wall_s, broken_to_json(retry.broken))
+        sql = "INSERT INTO retries (segment, evaluation, kind, reason, wall_s, broken) VALUES (?, ?, ?, ?, ?, ?)"
         self._database.execute(sql, row)
 
     def add_session(self, pid: int, host: str) -> int:
