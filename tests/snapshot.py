@@ -1,4 +1,4 @@
-"""Everything that a run folder promises to hold, in a form to compare: timing and sessions apart."""
+"""Everything that a run folder promises to hold, in a form to compare: timing, and seals of it, and sessions apart."""
 
 import json
 import sqlite3
@@ -7,7 +7,7 @@ from typing import Any
 
 from cartwheel.store.run_folder import RunFolder
 
-TIMING = {"wall_s", "seconds"}
+TIMING = {"wall_s", "seconds", "seal"}
 
 
 def snapshot(run_dir: Path) -> dict[str, Any]:

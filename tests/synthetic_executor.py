@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cartwheel.errors import CorruptCheckpoint
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, StartFrom, Work
 from cartwheel.records import CheckpointId, Config, Episode, Evaluation, Segment, SegmentId, StoredFile
 from cartwheel.seeds import numpy_rng
@@ -62,7 +63,11 @@ class SyntheticExecutor:
             outcomes, self.held = self.held, []
             return outcomes
         while self.queue and len(self.lanes) < self.num_lanes:
-            self.lanes.append(self._started(self.queue.pop(0)))
+            work = self.queue.pop(0)
+            try:
+                self.lanes.append(self._started(work))
+            except CorruptCheckpoint as error:
+                return [ItemDone(work.item, "failed", str(error), 0.0, kind="corrupt_checkpoint")]
         outcomes = [outcome for lane in list(self.lanes) for outcome in self._advance(lane)]
         if self.is_split:
             self.held = [outcome for outcome in outcomes if isinstance(outcome, ItemDone)]

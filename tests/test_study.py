@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cartwheel.errors import AllTrialsFailed, AlreadyOwned, ConfigError, CorruptCheckpoint, UsageError
+from cartwheel.errors import AllTrialsFailed, AlreadyOwned, ConfigError, UsageError
 from cartwheel.executors.work import EpisodeDone, ItemDone
 from cartwheel.records import Episode, Evaluation, Event, Issued, Report, Reported, Segment, segment_id
 from cartwheel.results import Study
@@ -372,12 +372,17 @@ def without_order(tables: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_damaged_final_checkpoint_is_never_used(tmp_path: Path) -> None:
-    """Whoever would go on from it hears of it by name."""
+    """It is made again before anybody goes on from it, and the user hears of it by name."""
     spec = small_spec(tuner={"name": "random-search", "num_trials": 1}, num_episodes=2, validation={"num_episodes": 0})
     study, _ = run(tmp_path, spec)
     (tmp_path / "checkpoints" / f"{study.best.checkpoint}.safetensors").write_bytes(b"gone wrong")
-    with pytest.raises(CorruptCheckpoint, match=study.best.checkpoint):
-        run(tmp_path, spec.model_copy(update={"num_episodes": 3}))
+    watcher = Watcher()
+    longer = spec.model_copy(update={"num_episodes": 3})
+    tune(longer, tmp_path, Running((watcher,), backend=SyntheticBackend()))
+    assert any(f"segment {study.best.segment} is not used" in message for message in watcher.messages)
+    run(tmp_path.parent / "whole", spec)
+    run(tmp_path.parent / "whole", longer)
+    assert snapshot(tmp_path) == snapshot(tmp_path.parent / "whole")
 
 
 class Watcher:

@@ -41,6 +41,7 @@ class Study:
         with RunFolder.to_read(self.run_dir) as folder, folder.snapshot():
             self.tables = read_tables(folder)
             self.is_done: bool = folder.read.meta("is_done")
+            self._checkpoints = {kept.segment: kept.digest for kept in folder.read.checkpoints() if kept.is_final}
 
     @property
     def best(self) -> Best:
@@ -56,7 +57,7 @@ class Study:
             self.tables.segments[segment].config,
             analysis.segment_score(self.tables, segment),
             analysis.validation_means(self.tables).get(segment),
-            checkpoint,
+            self._checkpoints.get(segment, checkpoint),
         )
 
     @property

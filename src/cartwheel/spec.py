@@ -65,6 +65,8 @@ WITHOUT_EFFECT = frozenset(
     }
 )
 """What changes no result of what ends well, and so may change when a study goes on."""
+MAX_DEPTH = 8
+"""Of tables in tables; the deepest that there is, a parameter's condition, is at 5."""
 MAX_RETRIES = 100
 
 ExecutorName: TypeAlias = Literal["inline", "processes", "ray"]
@@ -233,7 +235,7 @@ def load_spec(path: Path, overrides: Mapping[str, str]) -> StudySpec:
 
 def parse_spec(table: Mapping[str, Any], overrides: Mapping[str, str], source: str = "command line") -> StudySpec:
     """The study of a table, with values replaced by dotted overrides. Raises ConfigError naming ``source`` and key."""
-    merged = _deep_copy(table)
+    merged = _deep_copy(table, source)
     for dotted, text in overrides.items():
         _set(merged, dotted, parse_value(text))
     try:
@@ -296,8 +298,13 @@ def _set(table: dict[str, Any], dotted: str, value: Any) -> None:
     table[last] = value
 
 
-def _deep_copy(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _deep_copy(value) if isinstance(value, Mapping) else value for name, value in table.items()}
+def _deep_copy(table: Mapping[str, Any], source: str, depth: int = 1) -> dict[str, Any]:
+    if depth > MAX_DEPTH:
+        raise ConfigError(f"tables are nested more than {MAX_DEPTH} deep", source, "correct the study file")
+    return {
+        name: _deep_copy(value, source, depth + 1) if isinstance(value, Mapping) else value
+        for name, value in table.items()
+    }
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

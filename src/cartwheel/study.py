@@ -17,6 +17,7 @@ from typing import Protocol
 
 from cartwheel.errors import CorruptCheckpoint
 from cartwheel.executors.work import EpisodeDone, Executor, ItemDone, Outcome, StartFrom, Work
+from cartwheel.mending import Item, Mending
 from cartwheel.observer import Observer
 from cartwheel.records import CheckpointId, Evaluation, FailureKind, Issued, Report, Reported, Retry, Segment, SegmentId
 from cartwheel.retrying import Retries
@@ -66,6 +67,7 @@ class StudyLoop:
         self._folder, self._tuner, self._executor, self._purpose = folder, tuner, executor, purpose
         self._observers = observers
         self._retries = Retries(retries, folder.read.retries())
+        self._mending = Mending(folder, self._say)
         self._open: set[SegmentId | Evaluation] = set()
         self._session = folder.begin_session()
         self._started = time.perf_counter()
@@ -106,19 +108,31 @@ class StudyLoop:
             self._tuner.tell(event)
         for observer in self._observers:
             observer.on_begin(events)
+        self._mending.drop_incomplete()
         for segment in self._folder.read.open_segments():
             for episode in self._folder.read.episodes(segment.id):
                 for observer in self._observers:
                     observer.on_episode(segment, episode)
             self._go_on(segment)
+        for segment in self._mending.again(self._mending.lost()):
+            self._go_on(segment)
 
     def _go_on(self, segment: Segment) -> None:
-        """Run an issued segment on from its newest good checkpoint; report it if there is nothing left to run."""
+        """Run an issued segment on from its newest good checkpoint; end it if there is nothing left to run."""
         kept = self._newest_good(segment)
         if kept is not None and kept.episode == segment.stop:
             self._close(segment)
         else:
-            self._submit(self._work(segment, kept))
+            self._start(segment)
+
+    def _start(self, item: Item) -> None:
+        """Hand an item to the executor; if a checkpoint that it starts from is lost, first what makes that again."""
+        self._open.add(_name(item))
+        first = self._mending.needed_first(item)
+        if first is None:
+            self._executor.submit(self._work(item))
+        for segment in first or ():
+            self._go_on(segment)
 
     def _newest_good(self, segment: Segment) -> KeptCheckpoint | None:
         """The rolling checkpoint, None if there is none. A damaged one is dropped with the episodes that led to it."""
@@ -127,10 +141,10 @@ class StudyLoop:
             for file in self._folder.read.files_of(segment.id):
                 self._folder.checkpoints.verify(file.digest)
         except CorruptCheckpoint as error:
+            is_again = self._mending.is_again(segment)
             with self._folder.commit() as writer:
-                writer.forget_progress(segment.id)
-            for observer in self._observers:
-                observer.on_message(f"segment {segment.id} runs again from its first episode: {error}")
+                (writer.drop_checkpoint if is_again else writer.forget_progress)(segment.id)
+            self._say(f"segment {segment.id} runs again from its first episode: {error}")
             return None
         return kept
 
@@ -144,10 +158,9 @@ class StudyLoop:
         for segment in segments:
             with self._own_time():
                 self._tuner.tell(Issued(segment))
-                work = self._work(segment, None)
             for observer in self._observers:
                 observer.on_issued(segment)
-            self._submit(work)
+            self._start(segment)
         if not self._open:
             raise RuntimeError("the tuner is not done, asks for nothing and waits for nothing")
 
@@ -155,16 +168,29 @@ class StudyLoop:
         outcomes = self._executor.next_outcomes(POLL_S)
         if outcomes:
             with self._own_time():
-                standing, again = self._retries.split(outcomes)
-                reports = self._record(standing, again)
-            self._announce(standing, reports)
+                sound, mended = self._mending.mended(outcomes)
+                standing, again = self._retries.split(sound)
+            self._take(standing, again)
+            for item in mended:
+                self._start(item)
             for retry in again:
                 self._try_again(retry)
 
+    def _take(self, outcomes: Sequence[Outcome], again: Sequence[Retry] = ()) -> None:
+        """Commit outcomes and tell who listens; begin what waited for them."""
+        told = [outcome for outcome in outcomes if not self._mending.is_again(outcome.item)]
+        with self._own_time():
+            reports = self._record(outcomes, again)
+        self._announce(told, reports)
+        for item in self._mending.ready():
+            if reason := self._mending.hopeless(item):
+                self._take([ItemDone(item, "failed", reason, 0.0, kind="corrupt_checkpoint")])
+            else:
+                self._start(item)
+
     def _try_again(self, retry: Retry) -> None:
         """Once more what ended badly, from where it is safe."""
-        for observer in self._observers:
-            observer.on_message(self._retries.describe(retry))
+        self._say(self._retries.describe(retry))
         if retry.evaluation is None:
             self._go_on(self._folder.read.segment(retry.segment))
         else:
@@ -177,6 +203,8 @@ class StudyLoop:
         with self._folder.commit() as writer:
             for outcome in outcomes:
                 match outcome:
+                    case _ if self._mending.is_again(outcome.item):
+                        self._mending.record(writer, outcome)
                     case EpisodeDone():
                         self._add_episode(writer, outcome)
                     case ItemDone(item=Evaluation() as evaluation):
@@ -226,18 +254,21 @@ class StudyLoop:
         if len(kept.episodes) == kept.evaluation.num_episodes:
             self._close(kept.evaluation)
         else:
-            self._submit(self._evaluation_work(kept.evaluation, len(kept.episodes)))
+            self._start(kept.evaluation)
 
     def _close(self, item: Segment | Evaluation) -> None:
         """End an item whose last episode was committed before the process died."""
-        done = ItemDone(item, "done", "", 0.0)
-        self._announce([done], self._record([done]))
+        self._take([ItemDone(item, "done", "", 0.0)])
 
-    def _submit(self, work: Work) -> None:
-        self._open.add(_name(work.item))
-        self._executor.submit(work)
+    def _say(self, message: str) -> None:
+        for observer in self._observers:
+            observer.on_message(message)
 
-    def _work(self, segment: Segment, kept: KeptCheckpoint | None) -> Work:
+    def _work(self, item: Item) -> Work:
+        return self._evaluation_work(item) if isinstance(item, Evaluation) else self._segment_work(item)
+
+    def _segment_work(self, segment: Segment) -> Work:
+        kept = self._folder.read.checkpoint(segment.id)
         seed = self._purpose.segment_seed(segment)
         if kept is not None:
             start = StartFrom(kept.digest, kept.digest, kept.digest, kept.digest)
@@ -246,7 +277,8 @@ class StudyLoop:
         start_from = None if sources is None else StartFrom(*map(self._checkpoint_at_end, sources))
         return Work(segment, segment.config, seed, start_from, segment.first_episode)
 
-    def _evaluation_work(self, evaluation: Evaluation, num_played: int) -> Work:
+    def _evaluation_work(self, evaluation: Evaluation) -> Work:
+        num_played = self._folder.read.num_played(evaluation)
         digest = self._checkpoint_at_end(evaluation.segment)
         config = self._folder.read.segment(evaluation.segment).config
         seed = self._purpose.evaluation_seed(evaluation)

@@ -279,15 +279,16 @@ def test_reading_needs_a_study(tmp_path: Path) -> None:
 
 
 def test_a_damaged_record_is_a_storage_error(tmp_path: Path) -> None:
-    """Text that is not the JSON that was written is never a traceback."""
+    """A row that is not the one that was written is found out when the study is opened, before anything is read."""
     with begun(tmp_path) as folder, folder.commit() as writer:
         writer.add_issued(FIRST)
     connection = sqlite3.connect(tmp_path / "study.db")
     connection.execute("UPDATE events SET event = '{\"nothing\": 1}'")
     connection.commit()
     connection.close()
-    with RunFolder.to_read(tmp_path) as folder, pytest.raises(StorageError, match="damaged record"):
-        folder.read.events()
+    for opening in (RunFolder.to_read, RunFolder.to_write):
+        with pytest.raises(StorageError, match=r"damaged: events: number 1 .* see `cartwheel check"):
+            opening(tmp_path)
 
 
 def test_every_commit_is_synced(tmp_path: Path) -> None:

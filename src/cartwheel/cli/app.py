@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
-from cartwheel.cli import evidence
+from cartwheel.cli import evidence, inspecting
 from cartwheel.cli.exporting import export
 from cartwheel.cli.options import (
     AS_USUAL,
@@ -40,7 +40,8 @@ app = App(
 )
 for command in (evidence.rerun, evidence.compare, evidence.suite, evidence.transfer, evidence.ablate, export):
     app.command(command)
-app.command(video)
+for command in (inspecting.status, inspecting.check, video):
+    app.command(command)
 
 
 @app.command
@@ -211,20 +212,6 @@ def evaluate(
             "give either a folder, or --env-id with --model simulator", "command line", "see cartwheel evaluate --help"
         )
     return commands.do_evaluate(path, episodes, seed, output)
-
-
-@app.command
-def status(run_dir: Path, /, *, as_json: Json = False) -> int:
-    """Say how far a study is; it may be running.
-
-    Parameters
-    ----------
-    run_dir: Path
-        Run folder.
-    """
-    from cartwheel.cli import commands
-
-    return commands.do_status(run_dir, commands.Output(is_json=as_json))
 
 
 @app.command

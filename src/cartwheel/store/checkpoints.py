@@ -84,6 +84,13 @@ class CheckpointStore:
         except OSError as error:
             raise CorruptCheckpoint(f"checkpoint cannot be read: {error.strerror}", str(self.path(digest))) from error
 
+    def has(self, file: StoredFile) -> bool:
+        """Whether a file is there and as long as it was. Its bytes are not read."""
+        try:
+            return self.path(file.digest).stat().st_size == file.size_bytes
+        except OSError:
+            return False
+
     def digests(self) -> set[CheckpointId]:
         """All files that are here."""
         names = (path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}"))
@@ -103,13 +110,17 @@ class CheckpointStore:
         if self._fetch is not None and not self.path(digest).exists():
             self.add(self._fetch(digest))
 
+    @property
+    def _step(self) -> str:
+        return f"`cartwheel check {self.folder.parent} --repair`, then the command that ran the study, make it again"
+
     def _read_verified(self, digest: CheckpointId) -> bytes:
         self._bring(digest)
         path = self.path(digest)
-        data = _read_bytes(path)
+        data = _read_bytes(path, self._step)
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
-            raise CorruptCheckpoint(f"checkpoint has changed on disk: its SHA-256 is {found}", str(path))
+            raise CorruptCheckpoint(f"checkpoint has changed on disk: its SHA-256 is {found}", str(path), self._step)
         return data
 
     def _write_durably(self, data: bytes, path: Path) -> None:
@@ -162,6 +173,13 @@ def read_file(path: Path) -> tuple[Arrays, dict[str, Any]]:
     return decode(_read_bytes(path), path)
 
 
+def listed_files(manifest: Mapping[str, Any]) -> list[CheckpointId] | None:
+    """The other files that a checkpoint needs: its manifest lists their digests, under whatever name."""
+    lists = [value for value in manifest.values() if isinstance(value, list) and value]
+    digests = [value for value in lists if all(isinstance(name, str) and _is_digest(name) for name in value)]
+    return [CheckpointId(name) for name in digests[0]] if digests else None
+
+
 def _is_digest(name: str) -> bool:
     return len(name) == 64 and set(name) <= set("0123456789abcdef")
 
@@ -173,12 +191,12 @@ def _unlink(path: Path) -> None:
         raise StorageError(f"cannot delete a file: {error.strerror}", str(path), "see who may write there") from error
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, step_if_gone: str = "") -> bytes:
     """Raises CorruptCheckpoint if the file is not there, StorageError if it is and cannot be read now."""
     try:
         return path.read_bytes()
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise CorruptCheckpoint(f"checkpoint cannot be read: {error.strerror}", str(path)) from error
+        raise CorruptCheckpoint(f"checkpoint cannot be read: {error.strerror}", str(path), step_if_gone) from error
     except OSError as error:
         step = "see to the disk or the limits, then run the same command again"
         raise StorageError(f"a checkpoint cannot be read now: {error.strerror}", str(path), step) from error

@@ -13,6 +13,7 @@ from typing import Any
 
 from cartwheel.errors import StorageError
 from cartwheel.store.disk import cannot_write
+from cartwheel.store.seals import SEAL, SEALED, row_seal, sealing_of_all, sealing_triggers
 from cartwheel.store.upgrading import SCHEMA_VERSION, steps_from
 
 APPLICATION_ID = 0x43617274  # "Cart": tells our files from other SQLite databases
@@ -32,13 +33,16 @@ class Database:
     right to write and disturbs nobody.
     """
 
-    def __init__(self, path: Path, is_writer: bool) -> None:
+    def __init__(self, path: Path, is_writer: bool, *, is_in_memory: bool = False) -> None:
+        """``is_in_memory``: a blank one that lives as long as this object; ``path`` is what errors name."""
         self.path = path
         self._num_row_bytes = 0
-        self._connection = self._connect(is_writer)
+        self._connection = self._connect(":memory:" if is_in_memory else self._uri(is_writer))
         try:
             self._check()
             self._upgrade(is_writer)
+            if is_writer and not self.is_blank:
+                self._seal_what_is_written()
         except BaseException:
             self.close()
             raise
@@ -54,7 +58,8 @@ class Database:
         with self.transaction():
             for statement in _statements(schema):
                 self.execute(statement)
-            self.execute_many("INSERT INTO meta VALUES (?, ?)", meta.items())
+            self._seal_what_is_written()
+            self.execute_many("INSERT INTO meta (key, value) VALUES (?, ?)", meta.items())
             self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
@@ -101,16 +106,64 @@ class Database:
         with self._errors():
             self._connection.executemany(sql, parameters)
 
+    def damage(self) -> list[str]:
+        """What is not as it was written: the file's structure, then rows that do not fit their seals."""
+        broken = (f"{table}: {place}" for table in SEALED for place in self._broken_seals(table))
+        return self.structure() or list(broken)
+
+    def structure(self) -> list[str]:
+        """What SQLite itself finds wrong with the file."""
+        lines, error = self._rows_until_damage("PRAGMA integrity_check")
+        orphans, _ = self._rows_until_damage("PRAGMA foreign_key_check")
+        found = [str(row[0]) for row in lines if row[0] != "ok"] + ([error] if error else [])
+        return found + [f"{row[0]} refers to a row of {row[2]} that is not there" for row in orphans]
+
+    def verify(self) -> None:
+        """Raises StorageError if anything is not as it was written. A blank one has nothing in it yet."""
+        if self.is_blank:
+            return
+        damage = self.damage()
+        if damage:
+            more = f" and {len(damage) - 1} more" if len(damage) > 1 else ""
+            step = f"see `cartwheel check {self.path.parent}`"
+            raise StorageError(f"the database is damaged: {damage[0]}{more}", str(self.path), step)
+
+    def tables(self) -> list[str]:
+        """The names of all tables."""
+        return [row["name"] for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid")]
+
+    def columns(self, table: str) -> tuple[list[str], list[str]]:
+        """The columns of a table without the seal, in order; and those of its primary key."""
+        about = [row for row in self.rows(f"PRAGMA table_info({table})") if row["name"] != SEAL]
+        return [row["name"] for row in about], [row["name"] for row in about if row["pk"]]
+
+    def readable_rows(self, table: str) -> tuple[list[Row], str]:
+        """The rows of a table that can be read, and what keeps the others from it: empty if nothing does.
+
+        Where reading forwards ends at damage, reading backwards finds what is behind it. Such rows come last, and rows
+        that are read twice may be there twice.
+        """
+        forwards, error = self._rows_until_damage(f"SELECT * FROM {table}")
+        if not error:
+            return forwards, ""
+        backwards, no_rowid = self._rows_until_damage(f"SELECT * FROM {table} ORDER BY rowid DESC")
+        if no_rowid and not backwards:
+            order = ", ".join(f'"{name}" DESC' for name in self.columns(table)[1])
+            backwards, _ = self._rows_until_damage(f"SELECT * FROM {table} ORDER BY {order}")
+        return [*forwards, *reversed(backwards)], error
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
-    def _connect(self, is_writer: bool) -> sqlite3.Connection:
+    def _uri(self, is_writer: bool) -> str:
         # A reader too may have to roll back the journal of a killed writer, so it opens for writing and promises
         # not to write; SQLite itself falls back to reading where the file system allows no more.
-        mode = "rwc" if is_writer else "rw"
+        return f"{self.path.absolute().as_uri()}?mode={'rwc' if is_writer else 'rw'}"
+
+    def _connect(self, uri: str) -> sqlite3.Connection:
         with self._errors():
-            return _connected(f"{self.path.absolute().as_uri()}?mode={mode}")
+            return _connected(uri)
 
     def _check(self) -> None:
         """Refuse what is not ours before anything is changed in it."""
@@ -140,7 +193,30 @@ class Database:
         with self.transaction():
             for statement in steps_from(version):
                 self.execute(statement)
+            for table in SEALED:
+                self.execute(sealing_of_all(table, self.columns(table)[0]))
             self.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _seal_what_is_written(self) -> None:
+        for table in SEALED:
+            for statement in sealing_triggers(table, *self.columns(table)):
+                self.execute(statement)
+
+    def _rows_until_damage(self, sql: str) -> tuple[list[Row], str]:
+        found: list[Row] = []
+        try:
+            found.extend(self._connection.execute(sql))
+        except sqlite3.Error as error:
+            return found, str(error)
+        return found, ""
+
+    def _broken_seals(self, table: str) -> Iterator[str]:
+        columns, key = self.columns(table)
+        names = ", ".join(f'"{name}"' for name in columns)
+        for *values, seal in self.rows(f"SELECT {names}, {SEAL} FROM {table}"):
+            if row_seal(table, *values) != seal:
+                row = dict(zip(columns, values, strict=True))
+                yield place_of(key, [row[name] for name in key])
 
     def _pragma(self, name: str) -> int:
         with self._errors():
@@ -160,9 +236,18 @@ class Database:
             ) from error
 
 
+def place_of(columns: Sequence[str], key: Sequence[Any]) -> str:
+    """A row by its primary key, for people; whatever is damaged in it can be printed."""
+    values = (str(value).encode("ascii", "backslashreplace").decode() for value in key)
+    return ", ".join(f"{column} {value}" for column, value in zip(columns, values, strict=True))
+
+
 def _connected(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
     connection.row_factory = sqlite3.Row
+    # damaged text is read as it is: its seal tells
+    connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+    connection.create_function(SEAL, -1, row_seal, deterministic=True)
     return connection
 
 

@@ -159,6 +159,12 @@ class StudyReader:
         """All evaluations, in the order in which they were begun."""
         return [self._evaluation(row) for row in self._database.rows("SELECT * FROM evaluations ORDER BY id")]
 
+    def num_played(self, evaluation: Evaluation) -> int:
+        """How many episodes of an evaluation are committed."""
+        one = "SELECT id FROM evaluations WHERE segment = ? AND seed = ? AND num_episodes = ?"
+        sql = f"SELECT count(*) FROM evaluation_episodes WHERE evaluation = ({one})"
+        return self._count(sql, evaluation.segment, evaluation.seed, evaluation.num_episodes)
+
     def retries(self) -> list[Retry]:
         """The attempts that ended badly and were made again, in order."""
         columns = "retries.*, evaluations.seed, evaluations.num_episodes"
@@ -176,7 +182,7 @@ class StudyReader:
         ended = (row["status"], episodes, row["wall_s"], row["reason"], broken_from_json(row["broken"]), row["kind"])
         return KeptEvaluation(_evaluation_of(row), *ended)
 
-    def _count(self, sql: str, *parameters: str) -> int:
+    def _count(self, sql: str, *parameters: str | int) -> int:
         row = self._database.row(sql, parameters)
         return 0 if row is None else int(row[0])
 

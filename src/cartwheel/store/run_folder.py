@@ -57,6 +57,7 @@ class RunFolder:
             ownership.release()
             raise
         try:
+            folder._database.verify()
             folder._clean()
         except BaseException:
             folder.close()
@@ -72,6 +73,11 @@ class RunFolder:
         if folder.is_blank:
             folder.close()
             raise StorageError("the study here was never begun", str(path), "run `cartwheel tune` again")
+        try:
+            folder._database.verify()
+        except BaseException:
+            folder.close()
+            raise
         return folder
 
     @property

@@ -1,9 +1,10 @@
 -- One study. JSON columns hold what the names say; Python's NaN and Infinity spellings occur inside them.
--- A return that is NaN is stored as NULL, because SQLite has no NaN.
+-- A return that is NaN is stored as NULL, because SQLite has no NaN. ``seal``: see seals.py; the writer's triggers fill it.
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
-    value TEXT NOT NULL                 -- JSON
+    value TEXT NOT NULL,                -- JSON
+    seal  TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 
 CREATE TABLE sessions (                 -- one per process that ran the study; times only, no results
@@ -12,12 +13,14 @@ CREATE TABLE sessions (                 -- one per process that ran the study; t
     host   TEXT NOT NULL,
     wall_s REAL NOT NULL DEFAULT 0,
     loop_s REAL NOT NULL DEFAULT 0,     -- asking, telling and storing: what Cartwheel itself costs
-    compile_s REAL NOT NULL DEFAULT 0   -- of the wall time, what compiling took
+    compile_s REAL NOT NULL DEFAULT 0,  -- of the wall time, what compiling took
+    seal   TEXT NOT NULL DEFAULT ''
 );
 
 CREATE TABLE events (                   -- what the tuner was told, in order: resume is telling it again
     number INTEGER PRIMARY KEY,
-    event  TEXT NOT NULL                -- JSON
+    event  TEXT NOT NULL,               -- JSON
+    seal   TEXT NOT NULL DEFAULT ''
 );
 
 CREATE TABLE segments (
@@ -30,6 +33,7 @@ CREATE TABLE segments (
     parent     TEXT,                    -- the segment whose weights it continues
     sources    TEXT,                    -- JSON, NULL from nothing; with ``shrink_perturb`` where weights are shrunk
     origin     TEXT NOT NULL,
+    seal       TEXT NOT NULL DEFAULT '',
     UNIQUE (trial, "index")
 );
 
@@ -42,6 +46,7 @@ CREATE TABLE episodes (
     metrics   TEXT NOT NULL,            -- JSON
     warnings  TEXT NOT NULL,            -- JSON
     seconds   TEXT NOT NULL,            -- JSON
+    seal      TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (segment, "index")
 ) WITHOUT ROWID;
 
@@ -52,14 +57,16 @@ CREATE TABLE reports (
     wall_s     REAL NOT NULL,
     reason     TEXT NOT NULL,
     broken     TEXT,                    -- JSON: the episode in which it ended badly, as far as it came
-    kind       TEXT                     -- of failure; NULL if done, or recorded before schema 3
+    kind       TEXT,                    -- of failure; NULL if done, or recorded before schema 3
+    seal       TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 
 CREATE TABLE checkpoints (              -- the newest of each segment; its last one once the segment is done
     segment  TEXT PRIMARY KEY REFERENCES segments,
     digest   TEXT NOT NULL,
     episode  INTEGER NOT NULL,          -- the episode after which it was taken
-    is_final INTEGER NOT NULL DEFAULT 0
+    is_final INTEGER NOT NULL DEFAULT 0,
+    seal     TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 
 CREATE TABLE files (
@@ -85,6 +92,7 @@ CREATE TABLE evaluations (
     reason       TEXT NOT NULL DEFAULT '',
     broken       TEXT,                  -- as in reports
     kind         TEXT,                  -- as in reports
+    seal         TEXT NOT NULL DEFAULT '',
     UNIQUE (segment, seed, num_episodes)
 );
 
@@ -97,6 +105,7 @@ CREATE TABLE evaluation_episodes (
     metrics    TEXT NOT NULL,           -- JSON
     warnings   TEXT NOT NULL,           -- JSON
     seconds    TEXT NOT NULL,           -- JSON
+    seal       TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (evaluation, "index")
 ) WITHOUT ROWID;
 
@@ -107,5 +116,6 @@ CREATE TABLE retries (                  -- attempts that ended badly and were ma
     kind       TEXT NOT NULL,
     reason     TEXT NOT NULL,
     wall_s     REAL NOT NULL,
-    broken     TEXT                     -- as in reports
+    broken     TEXT,                    -- as in reports
+    seal       TEXT NOT NULL DEFAULT ''
 );

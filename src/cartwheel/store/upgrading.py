@@ -5,6 +5,8 @@ Whoever changes the schema adds one step here, and an old run folder to ``tests/
 
 from collections.abc import Mapping
 
+from cartwheel.store.seals import SEAL, SEALED
+
 SCHEMA_VERSION = 3
 
 _STEPS: Mapping[int, tuple[str, ...]] = {
@@ -24,8 +26,10 @@ _STEPS: Mapping[int, tuple[str, ...]] = {
             kind       TEXT NOT NULL,
             reason     TEXT NOT NULL,
             wall_s     REAL NOT NULL,
-            broken     TEXT
+            broken     TEXT,
+            seal       TEXT NOT NULL DEFAULT ''
         )""",
+        *(f"ALTER TABLE {table} ADD COLUMN {SEAL} TEXT NOT NULL DEFAULT ''" for table in SEALED if table != "retries"),
     ),
 }
 """What makes the next version of a version."""

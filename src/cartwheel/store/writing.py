@@ -34,7 +34,7 @@ class StudyWriter:
 
     def set_meta(self, key: str, value: object) -> None:
         """Replace what is known about the study as a whole."""
-        self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, to_json(value)))
+        self._database.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, to_json(value)))
 
     def add_issued(self, segment: Segment) -> None:
         """A segment that is about to run."""
@@ -46,30 +46,51 @@ class StudyWriter:
         self, segment: SegmentId, episode: Episode, checkpoint: CheckpointId, files: Sequence[StoredFile]
     ) -> None:
         """A finished episode and the checkpoint after it, which replaces the segment's older one."""
+        self.add_bare_episode(segment, episode)
+        self.put_checkpoint(segment, episode.index, checkpoint, files)
+
+    def add_bare_episode(self, segment: SegmentId, episode: Episode) -> None:
+        """A finished episode, of whose checkpoint nothing is said."""
         columns = f"INSERT INTO episodes (segment, {EPISODE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         self._database.execute(columns, (segment, *episode_row(episode)))
-        self._drop_checkpoint(segment)
+
+    def put_checkpoint(
+        self, segment: SegmentId, episode: int, checkpoint: CheckpointId, files: Sequence[StoredFile]
+    ) -> None:
+        """The checkpoint after that episode, in the place of the segment's older one. It is not final yet."""
+        self.drop_checkpoint(segment)
         sql = "INSERT INTO checkpoints (segment, digest, episode) VALUES (?, ?, ?)"
-        self._database.execute(sql, (segment, checkpoint, episode.index))
+        self._database.execute(sql, (segment, checkpoint, episode))
         self._add_files(files)
         sql = "INSERT INTO checkpoint_files SELECT ?, key, value FROM json_each(?)"
         self._database.execute(sql, (segment, to_json([file.digest for file in files])))
+
+    def finish_checkpoint(self, segment: SegmentId) -> None:
+        """The segment is done, and its checkpoint its last."""
+        self._database.execute("UPDATE checkpoints SET is_final = 1 WHERE segment = ?", (segment,))
+
+    def drop_checkpoint(self, segment: SegmentId) -> None:
+        """Forget a segment's checkpoint, if it has one, and its files where nothing else needs them."""
+        rows = self._database.rows("SELECT digest FROM checkpoint_files WHERE segment = ?", (segment,))
+        self._released.update(CheckpointId(row["digest"]) for row in rows)
+        self._database.execute("DELETE FROM checkpoints WHERE segment = ?", (segment,))
 
     def add_report(self, report: Report) -> None:
         """How a segment ended. Its last checkpoint stays for good if it is done, and is of no use if it is not."""
         row = (report.segment, report.status, report.checkpoint, report.wall_s, report.reason)
         values = (*row, broken_to_json(report.broken), report.kind)
-        self._database.execute("INSERT INTO reports VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        columns = "segment, status, checkpoint, wall_s, reason, broken, kind"
+        self._database.execute(f"INSERT INTO reports ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", values)
         self._add_event(Reported(report))
         if report.status == "done":
-            self._database.execute("UPDATE checkpoints SET is_final = 1 WHERE segment = ?", (report.segment,))
+            self.finish_checkpoint(report.segment)
         else:
-            self._drop_checkpoint(report.segment)
+            self.drop_checkpoint(report.segment)
 
     def forget_progress(self, segment: SegmentId) -> None:
         """Drop the episodes and the checkpoint of an unfinished segment, so that it can run again from its start."""
         self._database.execute("DELETE FROM episodes WHERE segment = ?", (segment,))
-        self._drop_checkpoint(segment)
+        self.drop_checkpoint(segment)
 
     def add_evaluation(self, evaluation: Evaluation) -> None:
         """An evaluation that is about to run; one that is known already stays as it is."""
@@ -135,11 +156,6 @@ class StudyWriter:
                 raise StorageError("a checkpoint file is not as long as was written", str(self._checkpoints.folder))
         sizes = {file.digest: file.size_bytes for file in files if file.digest in new}
         self._database.execute("INSERT INTO files SELECT key, value FROM json_each(?)", (to_json(sizes),))
-
-    def _drop_checkpoint(self, segment: SegmentId) -> None:
-        rows = self._database.rows("SELECT digest FROM checkpoint_files WHERE segment = ?", (segment,))
-        self._released.update(CheckpointId(row["digest"]) for row in rows)
-        self._database.execute("DELETE FROM checkpoints WHERE segment = ?", (segment,))
 
     def _evaluation_id(self, evaluation: Evaluation) -> int:
         sql = "SELECT id FROM evaluations WHERE segment = ? AND seed = ? AND num_episodes = ?"
