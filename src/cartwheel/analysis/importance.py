@@ -1,7 +1,7 @@
 """Which hyperparameters matter? fANOVA and PED-ANOVA as Optuna has them; of a study, and over its time.
 
 - ``fanova`` (Hutter et al. 2014): the share of the variance of the score, over the whole space, that a hyperparameter
-  explains on its own, by a random forest. Needs scikit-learn.
+  explains on its own, by a random forest.
 - ``ped-anova`` (Watanabe et al. 2023): how far the best tenth's values of a hyperparameter differ from all values.
   Cheap, and about what makes a config good rather than bad.
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Method: TypeAlias = Literal["fanova", "ped-anova"]
 NEEDED: Mapping[Method, Mapping[str, str]] = {
-    "fanova": {"optuna": "'cartwheel[optuna]'", "sklearn": "scikit-learn"},
+    "fanova": {"optuna": "'cartwheel[optuna]'", "sklearn": "'cartwheel[optuna]'"},
     "ped-anova": {"optuna": "'cartwheel[optuna]'"},
 }
 """The packages that a method imports, and what to install for each."""

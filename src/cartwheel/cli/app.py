@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -38,10 +38,19 @@ app = App(
     help_format="plaintext",  # markdown would cost a third of the time that `--help` takes
     result_action="return_value",
 )
-for command in (evidence.rerun, evidence.compare, evidence.suite, evidence.transfer, evidence.ablate, export):
-    app.command(command)
-for command in (inspecting.status, inspecting.check, video):
-    app.command(command)
+_ELSEWHERE: Sequence[Callable[..., int]] = (
+    inspecting.status,
+    inspecting.check,
+    evidence.rerun,
+    evidence.compare,
+    evidence.suite,
+    evidence.transfer,
+    evidence.ablate,
+    export,
+    video,
+)
+for _command in _ELSEWHERE:
+    app.command(_command)
 
 
 @app.command

@@ -113,7 +113,7 @@ def needed_files(state: StudyState) -> list[StoredFile]:
 
 def _manifests(store: CheckpointStore, state: StudyState) -> dict[SegmentId, Sequence[CheckpointId]]:
     """The files that checkpoints themselves say they need, as far as they can be read."""
-    listed = {}
+    listed = dict[SegmentId, Sequence[CheckpointId]]()
     for id_, found in state.checkpoints.items():
         with contextlib.suppress(StorageError):
             _, manifest = store.read(found.kept.digest)
