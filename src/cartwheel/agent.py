@@ -118,16 +118,19 @@ def play(env: WatchedEnv, begin: Callable[[int], Act], seed: tuple[int | str, ..
 
     Closes the environment.
     """
-    episodes = []
-    for index in range(num_episodes):
-        obs, act = env.reset(seed_integer(*seed, index, "reset")), begin(index)
-        total, length = 0.0, 0
-        while length < env.task.episode_length and not env.is_over:
-            obs, reward, _ = env.step(act(obs))
-            total, length = total + reward, length + 1
-        episodes.append(Episode(index, total, length, metrics=env.metrics, warnings=dict(env.warnings)))
+    episodes = [play_episode(env, begin(index), seed, index) for index in range(num_episodes)]
     env.close()
     return episodes
+
+
+def play_episode(env: WatchedEnv, act: Act, seed: tuple[int | str, ...], index: int) -> Episode:
+    """One real episode under a policy. Raises EnvironmentFailed."""
+    obs = env.reset(seed_integer(*seed, index, "reset"))
+    total, length = 0.0, 0
+    while length < env.task.episode_length and not env.is_over:
+        obs, reward, _ = env.step(act(obs))
+        total, length = total + reward, length + 1
+    return Episode(index, total, length, metrics=env.metrics, warnings=dict(env.warnings))
 
 
 def export_agent(setup: AgentSetup, config: Config, arrays: Mapping[str, NDArray[Any]], out: Path) -> Path:

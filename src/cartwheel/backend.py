@@ -56,7 +56,12 @@ class InlineBackend:
         if self._executor_of(spec) != "inline":
             self._recipe(spec, reachable)
         try:
-            env_maker(spec, self.isolate)(setup.task).close()
+            if spec.model == "simulator":
+                from cartwheel.ceiling import TruePlanner
+
+                TruePlanner(setup).close()  # whose environment must be in this process: plans begin in its state
+            else:
+                env_maker(spec, self.isolate)(setup.task).close()
         except ValueError as error:
             raise ConfigError(str(error), "env_id", "correct the task or choose another environment") from error
 
@@ -67,6 +72,8 @@ class InlineBackend:
 
         prepare_jax(user_compile_cache() if self.has_compile_cache else None)
         setup = agent_setup(spec, reachable)
+        if spec.model == "simulator":
+            return _simulator_executor(setup, checkpoints, spec, say)
         if setup.task.learned:
             say(f"{setup.task.learned} of {spec.env_id} will be learned from data: there is no formula")
         engine, num_workers = spec.engine, self.workers or spec.engine.workers
@@ -111,6 +118,14 @@ def env_maker(spec: StudySpec, isolate: "Isolate | None" = None, log: Path | Non
 
     task_file = None if spec.task_file is None else (spec.task_file.path, spec.task_file.sha256)
     return EnvMaker(isolate or spec.engine.isolate, spec.engine.max_call_s, log, task_file)
+
+
+def _simulator_executor(setup: "AgentSetup", checkpoints: CheckpointStore, spec: StudySpec, say: Say) -> TimedExecutor:
+    """Always in this process: MuJoCo itself rolls out on all cores."""
+    from cartwheel.executors.inline import InlineExecutor
+    from cartwheel.executors.simulator import SimulatorLanes
+
+    return InlineExecutor(lambda place: [SimulatorLanes(setup, place)], checkpoints, 1, say, spec.engine.max_call_s)
 
 
 def agent_setup(spec: StudySpec, reachable: Sequence[Config]) -> "AgentSetup":

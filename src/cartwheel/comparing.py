@@ -17,7 +17,7 @@ from cartwheel.analysis.comparison import Arm, Ceiling, Comparison, arms_from_js
 from cartwheel.analysis.load import load_arm
 from cartwheel.analysis.tables import counts
 from cartwheel.backend import agent_setup
-from cartwheel.errors import StorageError, UsageError
+from cartwheel.errors import ConfigError, StorageError, UsageError
 from cartwheel.records import Config
 from cartwheel.results import Study
 from cartwheel.schedules.schedule import Piece, Schedule
@@ -90,7 +90,9 @@ def load_comparison(study: Study, spec: StudySpec) -> Comparison | None:
 
 
 def network_evaluations_of(spec: StudySpec) -> Callable[[Config], float]:
-    """Network evaluations per env step of a study's agents, by config."""
+    """Network evaluations per env step of a study's agents, by config. Raises ConfigError if they have none."""
+    if spec.model == "simulator":
+        raise ConfigError("the true dynamics are no network", "model")
     return agent_setup(spec, corners(spec)).network_evaluations
 
 

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from cartwheel.analysis.tables import StudyTables
 from cartwheel.backend import agent_setup
-from cartwheel.errors import StorageError
+from cartwheel.errors import ConfigError, StorageError
 from cartwheel.exports.csv_files import write_csv
 from cartwheel.exports.model_card import write_model_card
 from cartwheel.exports.optuna_storage import write_optuna
@@ -45,6 +45,8 @@ def export_best(run_dir: Path, out: Path) -> Path:
     best = study.best
     with RunFolder.to_read(run_dir) as folder:
         spec, checkpoints = spec_of(folder), folder.checkpoints
+    if spec.model == "simulator":
+        raise ConfigError("it plans with the simulator and has learned nothing", "model", "play it with `evaluate`")
     setup = agent_setup(spec, [*corners(spec), best.config])
     arrays, _ = checkpoints.read(best.checkpoint)
     export_agent(setup, best.config, arrays, out)

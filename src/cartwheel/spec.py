@@ -29,6 +29,7 @@
     [validation]
     num_episodes = 5             # played by each of the best 3 at the end; 0 for none
 
+``model = "simulator"`` plans with the true dynamics: no model is learned, and what is tuned is the planner.
 ``on_exploit = "keep"`` (or "cap", "exclude") says what counts of an episode whose physics broke: ``exploits.py``.
 
 An unknown key is an error, and every error is one line with the cause, the place and what to do.
@@ -168,6 +169,7 @@ class StudySpec(_Table):
     episode_length: int | None = Field(default=None, ge=1, le=1_000_000)
     task_file: TaskFileSpec | None = None
     on_exploit: OnExploit = "keep"
+    model: Literal["learned", "simulator"] = "learned"
     tuner: TunerSpec = TunerSpec()
     space: SpaceSpec = SpaceSpec()
     agent: dict[str, Setting] = {}
@@ -200,7 +202,9 @@ class StudySpec(_Table):
         try:
             known = Space.from_dict(self.space.parameters) if self.space.name is None else get_space(self.space.name)
             fixed = {name: value for name, value in self.agent.items() if not isinstance(value, list)}
-            return known.select(self.space.tune, fixed=fixed)
+            # who knows the true dynamics has no model to tune
+            group = "planner" if self.model == "simulator" else self.space.tune
+            return known.select(group, fixed=fixed)
         except ValueError as error:
             raise ConfigError(str(error), "space", "correct the study file") from error
 

@@ -24,9 +24,12 @@ from cartwheel.results import Study
 from cartwheel.seeds import seed_integer
 from cartwheel.spec import StudySpec
 from cartwheel.store.run_folder import RunFolder
+from cartwheel.study import Names
 from cartwheel.tuning import corners, spec_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cartwheel.agents.pets.agent import PetsState
     from cartwheel.engine import Engine
     from cartwheel.envs.rendering import Frame, Recipe
@@ -171,7 +174,7 @@ def _trained(study: Study, folder: RunFolder, spec: StudySpec, segment: SegmentI
     return Take(_title(study, segment, f"training episode {episode}"), recipe, recorded)
 
 
-def _names(folder: RunFolder, spec: StudySpec, segment: SegmentId) -> tuple[int | str, ...]:
+def _names(folder: RunFolder, spec: StudySpec, segment: SegmentId) -> Names:
     """Under which a segment's randomness was addressed: as ``tune`` and ``rerun_purpose`` do."""
     if folder.read.meta("kind") == "tune":
         return spec.seed, "tune", segment
@@ -181,26 +184,46 @@ def _names(folder: RunFolder, spec: StudySpec, segment: SegmentId) -> tuple[int 
 
 def _played(study: Study, spec: StudySpec, segment: SegmentId, seed: int) -> Take:
     """Play an episode under the names of the segment's validation, if it was validated, or else of ``seed``."""
-    from cartwheel.engine import EpisodeJob
     from cartwheel.envs.rendering import Recipe
 
     validated = [result for result in study.tables.evaluations if result.segment == segment and result.episodes]
     is_tuned = "tuner" in study.tables.meta
     recorded = validated[0].episodes[0] if validated and is_tuned else None
-    names = ("evaluation", seed) if recorded is None else ("validation", validated[0].seed)
+    names: Names = ("evaluation", seed) if recorded is None else ("validation", validated[0].seed)
     config = study.tables.segments[segment].config
+    if spec.model == "simulator":
+        episode, actions = _simulated(spec, config, names)
+    else:
+        episode, actions = _learned(study, spec, segment, config, names)
+    recipe = Recipe(agent_setup(spec, corners(spec)).task, seed_integer(*names, 0, "reset"), actions)
+    kind = "played anew" if recorded is None else "validation episode 0"
+    return Take(_title(study, segment, kind), recipe, recorded or episode)
+
+
+def _simulated(spec: StudySpec, config: Config, names: Names) -> tuple[Episode, "NDArray[np.float32]"]:
+    from cartwheel.ceiling import TruePlanner
+
+    planner = TruePlanner(agent_setup(spec, [*corners(spec), config]))
+    try:
+        return planner.play(config, names, 0)
+    finally:
+        planner.close()
+
+
+def _learned(
+    study: Study, spec: StudySpec, segment: SegmentId, config: Config, names: Names
+) -> tuple[Episode, "NDArray[np.float32]"]:
+    from cartwheel.engine import EpisodeJob
+
     engine, full, state = _loaded(study, spec, segment, config)
     try:
         engine.load(0, state)
-        job = EpisodeJob(full, names, 0, learns=False)
-        result = engine.run_episode({0: job})[0]
+        result = engine.run_episode({0: EpisodeJob(full, names, 0, learns=False)})[0]
     finally:
         engine.close()
     if result.failure:
         raise UsageError(f"the episode ended badly: {result.failure}", str(study.run_dir), "choose another --seed")
-    recipe = Recipe(engine.task, seed_integer(*names, 0, "reset"), np.asarray(result.transitions.action))
-    kind = "played anew" if recorded is None else "validation episode 0"
-    return Take(_title(study, segment, kind), recipe, recorded or result.episode)
+    return result.episode, np.asarray(result.transitions.action)
 
 
 def _loaded(study: Study, spec: StudySpec, segment: SegmentId, config: Config) -> tuple["Engine", Config, "PetsState"]:

@@ -64,6 +64,7 @@ def tune(
     episodes: int | None = None,
     episode_length: int | None = None,
     seed: int | None = None,
+    model: Literal["learned", "simulator"] | None = None,
     on_exploit: OnExploit | None = None,
     run_dir: Path | None = None,
     max_hours: Hours | None = None,
@@ -89,6 +90,8 @@ def tune(
         Environment steps of an episode, where the task's own length is not wanted.
     seed: int
         All randomness follows from it.
+    model: str
+        "simulator" plans with the true dynamics instead of a learned model, and tunes the planner.
     on_exploit: str
         What the tuner sees of an episode whose physics broke: its return, a capped one, or the worst (keep: default).
     run_dir: Path
@@ -105,6 +108,7 @@ def tune(
         "num_episodes": episodes,
         "episode_length": episode_length,
         "seed": seed,
+        "model": model,
         "on_exploit": on_exploit,
     }
     spec = commands.read_spec(study, options, overrides(settings), own_code.run())

@@ -24,18 +24,21 @@ Rollout = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float3
 """(obs [O], actions [C, H, A]) -> next observations [C, H, O]."""
 
 
-def true_dynamics(env: WatchedEnv) -> Rollout:
-    """Rollouts from the state that ``env`` is in when called. Raises ValueError for a task without known dynamics."""
+def true_dynamics(env: WatchedEnv, on_broken: Callable[[int], None] = lambda num_plans: None) -> Rollout:
+    """Rollouts from the state that ``env`` is in when called. Raises ValueError for a task without known dynamics.
+
+    ``on_broken`` is told in how many plans of a call MuJoCo gave up: their observations stay as they were then.
+    """
     inner = env.env.unwrapped
     if isinstance(inner, MujocoEnv):
-        return _mujoco_rollout(env.task, inner)
+        return _mujoco_rollout(env.task, inner, on_broken)
     equations = _EQUATIONS.get(env.task.id)
     if equations is None:
         raise ValueError(f"env_id {env.task.id!r}: its true dynamics are not known; use a MuJoCo task")
     return _equation_rollout(equations)
 
 
-def _mujoco_rollout(task: Task, env: Any) -> Rollout:
+def _mujoco_rollout(task: Task, env: Any, on_broken: Callable[[int], None]) -> Rollout:
     model, size = env.model, mujoco.mjtState.mjSTATE_FULLPHYSICS
     pool = mujoco.rollout.Rollout(nthread=os.cpu_count() or 1)
     data = [mujoco.MjData(model) for _ in range(os.cpu_count() or 1)]
@@ -56,6 +59,10 @@ def _mujoco_rollout(task: Task, env: Any) -> Rollout:
             # the solver of contacts starts where the environment's would: else the two drift apart
             initial_warmstart=np.tile(env.data.qacc_warmstart, (num_plans, 1)),
         )
+        # a rollout that raises a warning is filled up with its last state: its clock stands still
+        end_s = env.data.time + (control.shape[1] - 0.5) * model.opt.timestep
+        if num_broken := int(np.sum(~(states[:, -1, 0] > end_s))):
+            on_broken(num_broken)
         after = states[:, env.frame_skip - 1 :: env.frame_skip, first : first + model.nq + model.nv]
         qpos, qvel = after[..., : model.nq], after[..., model.nq :]
         start = np.broadcast_to(env.data.qpos, (num_plans, 1, model.nq))
