@@ -16,13 +16,11 @@ def _one_program(monkeypatch: pytest.MonkeyPatch) -> None:
     share_program(monkeypatch)
 
 
-KINDS = {
-    **dict.fromkeys(
-        ["obs-nan", "obs-infinite", "obs-beyond-float32", "reward-nan", "reward-infinite", "reward-beyond-float32"],
-        "unstable_physics",
-    ),
-    "out-of-memory": "out_of_memory",
-}
+_NOT_FINITE = [
+    f"{what}-{how}" for what, hows in (("obs", ()), ("reward", ("none",)))  # NumPy makes NaN of None
+    for how in ("nan", "infinite", "beyond-float32", *hows)
+]  # fmt: skip
+KINDS = {**dict.fromkeys(_NOT_FINITE, "unstable_physics"), "out-of-memory": "out_of_memory"}
 """What a failure of these is called; of all others: an environment error."""
 
 
