@@ -48,6 +48,8 @@ class DiskUse(SilentObserver):
             self._look(self._folder.read.files_of(item.id))
 
     def _look(self, files: Sequence[StoredFile]) -> None:
+        if not files:  # the segment has failed after this episode, and its files are let go
+            return
         checkpoint, *shards = [file.size_bytes for file in files]
         largest = (max(self._largest[0], checkpoint), max([self._largest[1], *shards]))
         if largest == self._largest:

@@ -21,7 +21,7 @@ NOT_RUN = {
     r"pip install .*": "installs; the lock file is checked by `make check`",
     r"ray (start|stop).*": "a cluster of machines; tests/executors starts one of Ray's on this machine",
     r"cartwheel tune .* --executor .*": "workers have agents of their own; tests/executors runs them",
-    r"cartwheel (suite|compare|transfer|ablate) .*": "many trainings; tests/cli/test_evidence.py runs each of them",
+    r"cartwheel (suite|compare|transfer|ablate) .*": "many trainings; tests/cli/test_evidence_commands.py runs each",
     r"python -m benchmarks\..*": "half an hour and more each; tests/benchmarks runs them small",
     r"python -m pytest -m slow .*": "tens of minutes: `make slow` runs them",
     r"pytest tests/contracts .*": "run by test_docs.py, with the tuner of that guide",

@@ -171,7 +171,7 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
 
 def test_an_interrupt_of_the_terminal_is_the_parents(start: Start, store: CheckpointStore) -> None:
     """Ctrl-C and a scheduler's SIGTERM reach all processes of a group: workers go on until their parent stops them."""
-    executor = start(store, 2, 1, pace_s=0.2)
+    executor = start(store, 2, 1, pace_s=1.0)
     assert isinstance(executor, WorkersExecutor)
     for trial in (1, 2):
         executor.submit(work(segment(trial)))

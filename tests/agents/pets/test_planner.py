@@ -39,7 +39,8 @@ HYPERS: dict[str, dict[str, Any]] = {
     "mppi": {"num_iterations": 10, "num_samples": 64, "plan_horizon": 3, "initial_std": 0.25},
     "random-shooting": {"num_samples": 512, "plan_horizon": 1},
 }
-HYPERS["cem-clipped"] = HYPERS["icem"] = HYPERS["cem"]
+HYPERS["cem-clipped"] = HYPERS["cem"]
+HYPERS["icem"] = {**HYPERS["cem"], "initial_std": 0.5, "noise_exponent": 2.0}
 every_planner = pytest.mark.parametrize("name", SHAPES)
 remembering = pytest.mark.parametrize("name", [name for name in SHAPES if name != "random-shooting"])
 
