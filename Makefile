@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 # tests elsewhere that have a long form
-COUNTED = $(shell grep -lE "^(import faults|from faults import)" -r tests/[a-eg-z]* --include="test_*.py")
+COUNTED = $(shell grep -lE "^(import faults|from faults import|from killing import)" -r tests/[a-eg-z]* --include="test_*.py")
 
 .PHONY: help install demo test check slow faults format lock clean
 

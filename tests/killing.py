@@ -3,11 +3,18 @@
 import random
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from cartwheel.executors.work import EpisodeDone, Outcome
 from cartwheel.executors.workers import WorkersExecutor
-from executor_contract import Start
+from cartwheel.tuning import Running, tune
+from executor_contract import Start, WorkersBackend
+from faults import count
+from snapshot import settled
+from synthetic_executor import SyntheticBackend, population_spec
+
+NUM_KILLS = count(ci=10, long=50)
 
 Strike = Callable[[WorkersExecutor, random.Random], bool]
 """Does it; False if it cannot be done just now."""
@@ -47,3 +54,15 @@ class Striker:
             return
         if self._strike(executor, self._random):
             self.left, self._next_at = self.left - 1, None
+
+
+def check_that_kills_change_nothing(start: Start, kill: Strike, folder: Path, pace_s: float) -> None:
+    """A study of which two workers are killed again and again completes, with the rows and files of a quiet one."""
+    spec = population_spec(num_episodes=4 + 2 * NUM_KILLS)
+    tune(spec, folder / "quiet", Running(backend=SyntheticBackend()))
+    striker = Striker(NUM_KILLS, kill)
+    backend = WorkersBackend(striker.watching(start), 2, {"pace_s": pace_s})
+    study = tune(spec, folder / "killed", Running(backend=backend))
+    assert striker.left == 0, "the study was over before all were killed"
+    assert study.is_done
+    assert settled(folder / "killed") == settled(folder / "quiet")

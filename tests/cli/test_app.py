@@ -8,18 +8,16 @@ import sys
 import time
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from cartwheel.backend import InlineBackend
-from cartwheel.cli import app as cli
 from cartwheel.errors import ExitCode
 from cartwheel.results import Study
 from cartwheel.schedules.schedule import Schedule
 from cartwheel.spaces.named import get_space
 from cartwheel.spaces.space import Space
 from cartwheel.store.run_folder import RunFolder
+from command_line import Cli, without_jax
 from snapshot import snapshot
 from synthetic_executor import SyntheticBackend
 
@@ -43,32 +41,9 @@ num_episodes = 1
 @pytest.fixture(autouse=True)
 def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SyntheticBackend:
     """No JAX here: the synthetic agent is trained; and the tests stand in a folder of their own."""
-    synthetic = SyntheticBackend()
-    monkeypatch.setattr(InlineBackend, "check", lambda _, *arguments: synthetic.check(*arguments))
-    monkeypatch.setattr(InlineBackend, "make", lambda _, *arguments: synthetic.make(*arguments))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.toml").write_text(STUDY)
-    return synthetic
-
-
-class Cli:
-    """Runs commands; keeps what the last one printed."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.capsys = capsys
-        self.out = self.err = ""
-
-    def __call__(self, *tokens: str) -> int:
-        with pytest.raises(SystemExit) as ended:
-            cli.main(tokens)
-        self.out, self.err = self.capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
-
-    def facts(self, *tokens: str) -> dict[str, Any]:
-        assert self(*tokens, "--json") == 0
-        facts: dict[str, Any] = json.loads(self.out.splitlines()[-1])
-        return facts
+    return without_jax(monkeypatch)
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """compare, suite, transfer and ablate: what they run, what they print, and that they go on where they stood."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from cartwheel.backend import InlineBackend
-from cartwheel.cli import app as cli
 from cartwheel.errors import ExitCode
+from command_line import Cli, without_jax
 from synthetic_executor import SyntheticBackend
 
 STUDY = """
@@ -34,32 +31,10 @@ SMALL = ("--seeds", "2", "--episodes", "1")
 
 @pytest.fixture(autouse=True)
 def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SyntheticBackend:
-    synthetic = SyntheticBackend()
-    monkeypatch.setattr(InlineBackend, "check", lambda _, *arguments: synthetic.check(*arguments))
-    monkeypatch.setattr(InlineBackend, "make", lambda _, *arguments: synthetic.make(*arguments))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.toml").write_text(STUDY)
     (tmp_path / "suite.toml").write_text(SUITE)
-    return synthetic
-
-
-class Cli:
-    """Runs commands; keeps what the last one printed."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.capsys = capsys
-        self.out = self.err = ""
-
-    def __call__(self, *tokens: str) -> int:
-        with pytest.raises(SystemExit) as ended:
-            cli.main(tokens)
-        self.out, self.err = self.capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
-
-    def facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = json.loads(self.out.splitlines()[-1])
-        return facts
+    return without_jax(monkeypatch)
 
 
 @pytest.fixture

@@ -19,15 +19,10 @@ from cartwheel.executors.processes import Processes, WorkerProcess, cores_of, en
 from cartwheel.executors.work import Outcome
 from cartwheel.executors.workers import UNBOUNDED, Bounds, WorkersExecutor
 from cartwheel.store.checkpoints import CheckpointStore
-from cartwheel.tuning import Running, tune
-from executor_contract import ExecutorContract, Start, WorkersBackend, checkpoints_of, end, run, segment, told, work
-from faults import count
-from killing import Striker
-from snapshot import settled
-from synthetic_executor import SyntheticBackend, SyntheticExecutor, population_spec
+from executor_contract import ExecutorContract, Start, checkpoints_of, end, run, segment, told, work
+from killing import check_that_kills_change_nothing
+from synthetic_executor import SyntheticExecutor
 from synthetic_lanes import recipe
-
-NUM_KILLS = count(ci=10, long=50)
 
 
 @pytest.fixture
@@ -65,14 +60,7 @@ class TestProcesses(ExecutorContract):
 
 def test_killed_workers_change_nothing(start: Start, tmp_path: Path) -> None:
     """Workers killed at random moments: the study completes, with the rows and files of a quiet one."""
-    spec = population_spec(num_episodes=4 + 2 * NUM_KILLS)
-    tune(spec, tmp_path / "quiet", Running(backend=SyntheticBackend()))
-    striker = Striker(NUM_KILLS, kill_one)
-    backend = WorkersBackend(striker.watching(start), 2, {"pace_s": 0.05})
-    study = tune(spec, tmp_path / "killed", Running(backend=backend))
-    assert striker.left == 0, "the study was over before all were killed"
-    assert study.is_done
-    assert settled(tmp_path / "killed") == settled(tmp_path / "quiet")
+    check_that_kills_change_nothing(start, kill_one, tmp_path, pace_s=0.05)
 
 
 def kill_one(executor: WorkersExecutor, numbers: random.Random) -> bool:
@@ -128,10 +116,10 @@ def test_a_worker_that_is_not_heard_of_is_ended(start: Start, store: CheckpointS
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux only")
 def test_memory_is_bounded(start: Start, store: CheckpointStore) -> None:
     """A worker beyond its bound is ended; the item fails, and says how much it was."""
-    executor = start(store, 1, 1, Bounds(max_memory_mib=450), mischief={"1.0": ["eat", 1]})
+    executor = start(store, 1, 1, Bounds(max_memory_mib=300), mischief={"1.0": ["eat", 1]})
     outcomes = run(executor, [work(segment(trial)) for trial in (1, 2)])
     assert end(outcomes, segment(1)).status == "failed"
-    assert "MiB of memory are more than 450 (engine.max_worker_memory_mib)" in end(outcomes, segment(1)).reason
+    assert "MiB of memory are more than 300 (engine.max_worker_memory_mib)" in end(outcomes, segment(1)).reason
     assert end(outcomes, segment(2)).status == "done"
 
 

@@ -21,13 +21,11 @@ from cartwheel.executors.workers import UNBOUNDED, Bounds, WorkersExecutor
 from cartwheel.store.checkpoints import CheckpointStore
 from cartwheel.tuning import Running, tune
 from executor_contract import ExecutorContract, Start, WorkersBackend, run, segment, told, work
-from faults import count
-from killing import Striker
+from killing import Striker, check_that_kills_change_nothing
 from snapshot import settled
 from synthetic_executor import SyntheticBackend, SyntheticExecutor, population_spec
 from synthetic_lanes import recipe
 
-NUM_KILLS = count(ci=10, long=50)
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning")
 """Ray leaves its own sockets and processes to the end of this one."""
 
@@ -78,14 +76,7 @@ class TestRay(ExecutorContract):
 
 def test_killed_actors_change_nothing(start: Start, tmp_path: Path) -> None:
     """Processes of actors killed at random moments: the study completes, with the rows and files of a quiet one."""
-    spec = population_spec(num_episodes=4 + 2 * NUM_KILLS)
-    tune(spec, tmp_path / "quiet", Running(backend=SyntheticBackend()))
-    striker = Striker(NUM_KILLS, kill_one)
-    backend = WorkersBackend(striker.watching(start), 2, {"pace_s": 0.1})
-    study = tune(spec, tmp_path / "killed", Running(backend=backend))
-    assert striker.left == 0, "the study was over before all were killed"
-    assert study.is_done
-    assert settled(tmp_path / "killed") == settled(tmp_path / "quiet")
+    check_that_kills_change_nothing(start, kill_one, tmp_path, pace_s=0.1)
 
 
 def kill_one(executor: WorkersExecutor, numbers: random.Random) -> bool:

@@ -4,6 +4,7 @@ It imports no JAX and has one thread, so a child is as good as a fresh process. 
 server: it reads requests from standard input, one JSON object a line, and answers each with a number.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -89,8 +90,10 @@ def _waited(pid: int) -> int:
 
 def _forked(request: dict[str, Any]) -> int:
     if pid := os.fork():
+        with contextlib.suppress(OSError):  # the child has done it already, or has come to its end
+            os.setpgid(pid, pid)
         return pid
-    os.setsid()
+    os.setpgid(0, 0)  # by both, so that there is a process group when either goes on
     signal.alarm(LIMIT_S)
     about = request["settings"]
     settings = Settings(**{**about, "fault": Fault(**about["fault"]) if about["fault"] else None})

@@ -56,7 +56,7 @@ PETS_REACHER3D = Task(
     state_bound=1000.0,  # full torque on a freely rolling wrist: 200 rad/s, 600 rad in an episode
     observe=_reacher3d_observe,
     # The paper's, which go with its model of 4x200 and 400 samples, but for the spread: torque costs so much that 48
-    # samples as wide as half the range find little better than to lie still (with the true dynamics -170; so: -41).
+    # samples as wide as half the range find little better than to lie still (with the true dynamics -170; so: -45).
     defaults={"plan_horizon": 25, "learning_rate": 7.5e-4, "weight_decay": 5e-4, "initial_std": 0.1},
 )
 
