@@ -1,25 +1,41 @@
 """Films of a study's episodes show the very episodes that are on record."""
 
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cartwheel.analysis.tables import Watched, implausible_episodes
+from cartwheel.cli.app import main
+from cartwheel.envs import tasks
+from cartwheel.envs.task import Plausible
+from cartwheel.envs.tasks import PETS_HALFCHEETAH
 from cartwheel.errors import UsageError
+from cartwheel.exploits import first_implausible_step
+from cartwheel.records import Episode
+from cartwheel.report.page import write_report
 from cartwheel.results import Study
 from cartwheel.spec import StudySpec
 from cartwheel.tuning import tune
-from cartwheel.videos import Wanted, make_video, take
+from cartwheel.videos import Film, Wanted, make_moments, make_video, take, take_watched
 
 av = pytest.importorskip("av", reason="videos need the extra `video`")
 NUM_STEPS = 6
+SPEED_LIMIT_M_S = 0.05
+"""So strict that the cheetah of the second fixture breaks it while it falls into its stance."""
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+STRICT = dataclasses.replace(
+    PETS_HALFCHEETAH, id="strict-halfcheetah", plausible=Plausible(speed_m_s=SPEED_LIMIT_M_S, reason="a test")
+)
+
+
+def tuned(env_id: str, folder: Path) -> Study:
     """One cheetah that plans a little with the true dynamics."""
     spec = StudySpec.model_validate(
         {
-            "env_id": "pets-halfcheetah",
+            "env_id": env_id,
             "model": "simulator",
             "num_episodes": 1,
             "episode_length": NUM_STEPS,
@@ -31,7 +47,20 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
             "validation": {"num_episodes": 1},
         }
     )
-    return tune(spec, tmp_path_factory.mktemp("study"))
+    return tune(spec, folder)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return tuned("pets-halfcheetah", tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def exploited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    """All three of its episodes, random, planned and validation, are faster than the task declares."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(tasks._TASKS, STRICT.id, STRICT)
+        yield tuned(STRICT.id, tmp_path_factory.mktemp("exploited"))
 
 
 def test_a_training_episode_and_a_validation_are_filmed_as_recorded(study: Study) -> None:
@@ -67,3 +96,44 @@ def test_what_is_not_there_is_said(study: Study, wanted: dict[str, int], said: s
 def test_a_moment_needs_something_implausible(study: Study, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing implausible"):
         make_video([Wanted(study.run_dir, episode=1)], tmp_path / "film.mp4", is_moment=True)
+
+
+def test_the_moments_of_all_exploits_are_filmed_and_the_report_links_them(exploited: Study) -> None:
+    """One film for every listed episode, evaluations included, under the id that its row leads to; none twice."""
+    listed = implausible_episodes(exploited.tables)
+    assert len(listed) == 3
+    made = list(make_moments(exploited.run_dir))
+    if any(isinstance(one, str) and "OpenGL" in one for one in made):
+        pytest.skip("no OpenGL here")
+    names = ["moment-of-0.0-episode-0", "moment-of-0.0-episode-1", "moment-of-0.0-evaluation-0"]
+    assert [one.path.stem for one in made if isinstance(one, Film)] == names
+    assert list(make_moments(exploited.run_dir)) == []
+    page = write_report(exploited.run_dir, exploited.tables).read_text()
+    for name in names:
+        assert page.count(f'<a href="#{name}">the moment</a>') == page.count(f'<figure id="{name}">') == 1
+    assert "<h2>Videos</h2>" not in page  # they stand where their rows are
+
+
+def test_an_exploit_is_repeated_with_what_broke_and_when(exploited: Study) -> None:
+    """Also a validation episode, which is planned again under its own names."""
+    for watched in implausible_episodes(exploited.tables):
+        found = take_watched(exploited, watched)
+        assert found.recorded is watched.episode
+        assert first_implausible_step(watched.episode) is not None
+        assert len(found.recipe.actions) == NUM_STEPS
+
+
+def test_an_episode_that_failed_is_not_filmed_and_the_reason_is_said(exploited: Study) -> None:
+    lost = Watched(exploited.best.segment, Episode(2, 0.0, 3, warnings={"BADQACC": 1}))
+    with pytest.raises(UsageError, match="its actions are not kept"):
+        take_watched(exploited, lost)
+
+
+@pytest.mark.parametrize("also", [["--trial", "0"], ["--moment"], ["--out", "film.mp4"]])
+def test_all_exploits_and_a_choice_exclude_each_other(
+    also: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["video", str(tmp_path), "--exploits", *also])
+    assert ended.value.code == 2
+    assert "--exploits films all moments" in capsys.readouterr().err

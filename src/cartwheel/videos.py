@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cartwheel.analysis.tables import ranking
+from cartwheel.analysis.tables import EvaluationResult, Watched, implausible_episodes, ranking
 from cartwheel.analysis.wording import number, plural
 from cartwheel.backend import agent_setup
 from cartwheel.errors import UsageError
 from cartwheel.exploits import first_implausible_step
-from cartwheel.records import Config, Episode, SegmentId
+from cartwheel.records import CheckpointId, Config, Episode, SegmentId
+from cartwheel.report.films import VIDEOS_FOLDER, moment_name
+from cartwheel.report.physics import MAX_ROWS
 from cartwheel.report.video import Caption, Pixels, captioned, side_by_side, write_mp4
 from cartwheel.results import Study
 from cartwheel.seeds import seed_integer
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from cartwheel.engine import Engine
     from cartwheel.envs.rendering import Frame, Recipe
 
-VIDEOS = "videos"
 SIZE = (480, 360)
 """Width and height of a picture in pixels."""
 BEFORE_STEPS, AFTER_STEPS = 80, 60
@@ -61,6 +62,8 @@ class Take:
     title: str
     recipe: "Recipe"
     recorded: Episode | None
+    moment: str = ""
+    """Under this name a report finds the film of its first implausible step; empty where nothing is on record."""
 
     @property
     def is_repeated(self) -> bool:
@@ -82,18 +85,49 @@ def make_video(wanted: Sequence[Wanted], out: Path | None = None, is_moment: boo
 
     ``is_moment``: only what is around the first implausible step of the first one. Raises UsageError, StorageError.
     """
-    return film([take(one) for one in wanted], out or _default_path(wanted, is_moment), is_moment)
+    takes = [take(one) for one in wanted]
+    name = (takes[0].moment or f"{_name_of(wanted)}-moment") if is_moment else _name_of(wanted)
+    return film(takes, out or _film_path(wanted[0].run_dir, name), is_moment)
+
+
+def make_moments(run_dir: Path) -> Iterator[Film | str]:
+    """Film the moment of every implausible episode that the report lists; of those that cannot be filmed, why not.
+
+    A film that is there is left as it is: an episode never changes. Raises StorageError.
+    """
+    study = Study(run_dir)
+    for watched in implausible_episodes(study.tables)[:MAX_ROWS]:
+        path = _film_path(run_dir, moment_name(watched.segment, watched.episode.index, watched.is_evaluation))
+        if path.exists():
+            continue
+        try:
+            yield film([take_watched(study, watched)], path, is_moment=True)
+        except UsageError as error:
+            yield f"{path.stem.replace('-', ' ')}: {error}"
 
 
 def take(wanted: Wanted) -> Take:
     """Find an episode, or play it. Raises UsageError where there is none."""
     study = Study(wanted.run_dir)
     segment = study.best.segment if wanted.trial is None else _newest_done(study, wanted.trial)
-    with RunFolder.to_read(wanted.run_dir) as folder:
-        spec = spec_of(folder)
-        if wanted.episode is not None:
-            return _trained(study, folder, spec, segment, wanted.episode)
-    return _played(study, spec, segment, wanted.seed)
+    if wanted.episode is None:
+        return _played(study, segment, wanted.seed)
+    checkpoint = study.tables.reports[segment].checkpoint
+    assert checkpoint is not None  # the segment is done
+    return _trained(study, segment, checkpoint, wanted.episode)
+
+
+def take_watched(study: Study, watched: Watched) -> Take:
+    """Find an episode that a table lists. Raises UsageError if its actions are not kept."""
+    segment, index = watched.segment, watched.episode.index
+    if watched.is_evaluation:
+        held = (result for result in study.tables.evaluations if result.segment == segment)
+        return _evaluated(study, next(result for result in held if watched.episode in result.episodes), index)
+    with RunFolder.to_read(study.run_dir) as folder:
+        kept = folder.read.checkpoint(segment)
+    if kept is None or watched.episode not in study.tables.episodes[segment]:
+        raise UsageError("its actions are not kept: the segment failed", str(study.run_dir))
+    return _trained(study, segment, kept.digest, index)
 
 
 def film(takes: Sequence[Take], out: Path, is_moment: bool = False) -> Film:
@@ -140,13 +174,17 @@ def _moment(one: Take) -> range:
     return range(max(1, step - BEFORE_STEPS), min(len(one.recipe.actions), step + AFTER_STEPS) + 1)
 
 
-def _default_path(wanted: Sequence[Wanted], is_moment: bool) -> Path:
+def _name_of(wanted: Sequence[Wanted]) -> str:
     def name(one: Wanted) -> str:
         whose = "best" if one.trial is None else f"trial-{one.trial}"
         return whose + ("" if one.episode is None else f"-episode-{one.episode}")
 
     names = [name(one) if one.run_dir == wanted[0].run_dir else f"{one.run_dir.name}-{name(one)}" for one in wanted]
-    return wanted[0].run_dir / VIDEOS / f"{'-beside-'.join(names)}{'-moment' if is_moment else ''}.mp4"
+    return "-beside-".join(names)
+
+
+def _film_path(run_dir: Path, name: str) -> Path:
+    return run_dir / VIDEOS_FOLDER / f"{name}.mp4"
 
 
 def _newest_done(study: Study, trial: int) -> SegmentId:
@@ -156,22 +194,23 @@ def _newest_done(study: Study, trial: int) -> SegmentId:
     raise UsageError(f"trial {trial} has no finished segment", str(study.run_dir), "choose another --trial")
 
 
-def _trained(study: Study, folder: RunFolder, spec: StudySpec, segment: SegmentId, episode: int) -> Take:
+def _trained(study: Study, segment: SegmentId, checkpoint: CheckpointId, episode: int) -> Take:
     """The actions of an episode of the lineage are in its replay, with the names of who ran it and as which."""
     from cartwheel.envs.rendering import Recipe
 
-    checkpoint = study.tables.reports[segment].checkpoint
-    assert checkpoint is not None  # the segment is done
-    shards = folder.checkpoints.read(checkpoint)[1]["replay"]
-    if not 0 <= episode < len(shards):
-        step = f"choose one from 0 to {len(shards) - 1}"
-        raise UsageError(f"segment {segment} has no episode {episode} behind it", "--episode", step)
-    arrays, place = folder.checkpoints.read(shards[episode])
-    ran = SegmentId(place["segment"])
-    reset_seed = seed_integer(*_names(folder, spec, ran), episode, "reset")
+    with RunFolder.to_read(study.run_dir) as folder:
+        spec = spec_of(folder)
+        shards = folder.checkpoints.read(checkpoint)[1]["replay"]
+        if not 0 <= episode < len(shards):
+            step = f"choose one from 0 to {len(shards) - 1}"
+            raise UsageError(f"segment {segment} has no episode {episode} behind it", "--episode", step)
+        arrays, place = folder.checkpoints.read(shards[episode])
+        ran = SegmentId(place["segment"])
+        reset_seed = seed_integer(*_names(folder, spec, ran), episode, "reset")
     recorded = next(own for own in study.tables.episodes[ran] if own.index == episode)
     recipe = Recipe(agent_setup(spec, corners(spec)).task, reset_seed, arrays["action"])
-    return Take(_title(study, segment, f"training episode {episode}"), recipe, recorded)
+    title = _title(study, segment, f"training episode {episode}")
+    return Take(title, recipe, recorded, moment_name(ran, episode))
 
 
 def _names(folder: RunFolder, spec: StudySpec, segment: SegmentId) -> Names:
@@ -182,43 +221,59 @@ def _names(folder: RunFolder, spec: StudySpec, segment: SegmentId) -> Names:
     return plan["family"], plan["seeds"][folder.read.segment(segment).trial]
 
 
-def _played(study: Study, spec: StudySpec, segment: SegmentId, seed: int) -> Take:
+def _played(study: Study, segment: SegmentId, seed: int) -> Take:
     """Play an episode under the names of the segment's validation, if it was validated, or else of ``seed``."""
+    validated = [result for result in study.tables.evaluations if result.segment == segment and result.episodes]
+    if validated and "tuner" in study.tables.meta:
+        return _evaluated(study, validated[0], 0)
+    recipe, episode = _play(study, segment, ("evaluation", seed), 0)
+    return Take(_title(study, segment, "played anew"), recipe, episode)
+
+
+def _evaluated(study: Study, result: EvaluationResult, index: int) -> Take:
+    """Play an episode of an evaluation again, under its names."""
+    with RunFolder.to_read(study.run_dir) as folder:
+        is_tuned = folder.read.meta("kind") == "tune"
+        kind = "validation" if is_tuned else f"{folder.read.meta('plan')['family']}-evaluation"
+    recipe, _ = _play(study, result.segment, (kind, result.seed), index)
+    title = _title(study, result.segment, f"{'validation' if is_tuned else 'evaluation'} episode {index}")
+    return Take(title, recipe, result.episodes[index], moment_name(result.segment, index, is_evaluation=True))
+
+
+def _play(study: Study, segment: SegmentId, names: Names, index: int) -> tuple["Recipe", Episode]:
+    """The ``index``-th episode of a segment's agent under some names."""
     from cartwheel.envs.rendering import Recipe
 
-    validated = [result for result in study.tables.evaluations if result.segment == segment and result.episodes]
-    is_tuned = "tuner" in study.tables.meta
-    recorded = validated[0].episodes[0] if validated and is_tuned else None
-    names: Names = ("evaluation", seed) if recorded is None else ("validation", validated[0].seed)
+    with RunFolder.to_read(study.run_dir) as folder:
+        spec = spec_of(folder)
     config = study.tables.segments[segment].config
     if spec.model == "simulator":
-        episode, actions = _simulated(spec, config, names)
+        episode, actions = _simulated(spec, config, names, index)
     else:
-        episode, actions = _learned(study, spec, segment, config, names)
-    recipe = Recipe(agent_setup(spec, corners(spec)).task, seed_integer(*names, 0, "reset"), actions)
-    kind = "played anew" if recorded is None else "validation episode 0"
-    return Take(_title(study, segment, kind), recipe, recorded or episode)
+        episode, actions = _learned(study, spec, segment, config, (names, index))
+    task = agent_setup(spec, corners(spec)).task
+    return Recipe(task, seed_integer(*names, index, "reset"), actions), episode
 
 
-def _simulated(spec: StudySpec, config: Config, names: Names) -> tuple[Episode, "NDArray[np.float32]"]:
+def _simulated(spec: StudySpec, config: Config, names: Names, index: int) -> tuple[Episode, "NDArray[np.float32]"]:
     from cartwheel.ceiling import TruePlanner
 
     planner = TruePlanner(agent_setup(spec, [*corners(spec), config]))
     try:
-        return planner.play(config, names, 0)
+        return planner.play(config, names, index)
     finally:
         planner.close()
 
 
 def _learned(
-    study: Study, spec: StudySpec, segment: SegmentId, config: Config, names: Names
+    study: Study, spec: StudySpec, segment: SegmentId, config: Config, names: tuple[Names, int]
 ) -> tuple[Episode, "NDArray[np.float32]"]:
     from cartwheel.engine import EpisodeJob
 
     engine, full, state = _loaded(study, spec, segment, config)
     try:
         engine.load(0, state)
-        result = engine.run_episode({0: EpisodeJob(full, names, 0, learns=False)})[0]
+        result = engine.run_episode({0: EpisodeJob(full, *names, learns=False)})[0]
     finally:
         engine.close()
     if result.failure:

@@ -1,8 +1,12 @@
 """``cartwheel video``: films of episodes."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cartwheel.cli.options import NO_CODE, Json, OwnCode, Quiet
+
+if TYPE_CHECKING:
+    from cartwheel.cli.commands import Output
 
 
 def video(
@@ -15,6 +19,7 @@ def video(
     beside_trial: int | None = None,
     beside_episode: int | None = None,
     moment: bool = False,
+    exploits: bool = False,
     seed: int = 0,
     out: Path | None = None,
     own_code: OwnCode = NO_CODE,
@@ -39,23 +44,50 @@ def video(
         Likewise.
     moment: bool
         Only the moment at which physics first became implausible.
+    exploits: bool
+        The moments of all implausible episodes that the report lists, which links to them.
     seed: int
         Of an episode played by an agent that was not validated.
     out: Path
         Default: videos/NAME.mp4 in the run folder, which its report shows.
     """
     from cartwheel.cli.commands import Output
-    from cartwheel.errors import ExitCode
+    from cartwheel.errors import ExitCode, UsageError
     from cartwheel.videos import Wanted, make_video
 
     own_code.run()
     wanted = [Wanted(run_dir, trial, episode, seed)]
     if beside is not None or beside_trial is not None or beside_episode is not None:
         wanted.append(Wanted(beside or run_dir, beside_trial, beside_episode, seed))
-    film = make_video(wanted, out, moment)
     output = Output(quiet, as_json)
+    if exploits:
+        if moment or out is not None or wanted != [Wanted(run_dir, seed=seed)]:
+            raise UsageError(
+                "--exploits films all moments", "command line", "leave out what chooses episodes and --out"
+            )
+        return _film_moments(run_dir, output)
+    film = make_video(wanted, out, moment)
     for note in film.notes:
         output.note(note)
     returns = " and ".join(f"{return_:.6g}" for return_ in film.returns)
     output.say(f"video: {film.path} (return {returns})", video=film.path, returns=film.returns, notes=film.notes)
+    return ExitCode.DONE
+
+
+def _film_moments(run_dir: Path, output: "Output") -> int:
+    from cartwheel.analysis.wording import plural
+    from cartwheel.errors import ExitCode
+    from cartwheel.videos import make_moments
+
+    paths, notes = [], []
+    for made in make_moments(run_dir):
+        if isinstance(made, str):
+            output.note(made)
+            notes.append(made)
+        else:
+            output.note(f"video: {made.path}")
+            paths.append(made.path)
+    output.say(
+        f"{plural(len(paths), 'new film')} of moments; next: cartwheel report {run_dir}", videos=paths, notes=notes
+    )
     return ExitCode.DONE

@@ -3,10 +3,19 @@
 import base64
 import html
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import NewType
 
 Html = NewType("Html", str)
 """Markup that is finished: built from literals and escaped text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A cell of a table that leads to the element of the page with this id."""
+
+    label: str
+    target: str
 
 
 def text(value: object) -> Html:
@@ -41,16 +50,20 @@ def section(title: str, body: Iterable[Html]) -> Html:
     return Html(f"<section>\n<h2>{text(title)}</h2>\n{joined(body)}\n</section>")
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], css_class: str = "") -> Html:
+def table(header: Sequence[str], rows: Iterable[Sequence[str | Link]], css_class: str = "") -> Html:
     """A table that scrolls within itself where it is too wide; the first column names the row."""
     head = "".join(f'<th scope="col">{text(name)}</th>' for name in header)
     body = "\n".join(
-        f'<tr><th scope="row">{text(first)}</th>' + "".join(f"<td>{text(cell)}</td>" for cell in rest) + "</tr>"
+        f'<tr><th scope="row">{_cell(first)}</th>' + "".join(f"<td>{_cell(cell)}</td>" for cell in rest) + "</tr>"
         for first, *rest in rows
     )
     head_row = f"<thead><tr>{head}</tr></thead>\n" if header else ""
     rows_of_cells = f'<table class="{css_class}">\n{head_row}<tbody>\n{body}\n</tbody></table>'
     return Html(f'<div class="scroll" tabindex="0">{rows_of_cells}</div>')
+
+
+def _cell(value: str | Link) -> Html:
+    return Html(f'<a href="#{text(value.target)}">{text(value.label)}</a>') if isinstance(value, Link) else text(value)
 
 
 def download(label: str, file_name: str, content: str) -> Html:

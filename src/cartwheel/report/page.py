@@ -62,21 +62,23 @@ def render_page(
 ) -> str:
     """The page as text, with the films that are ``shown``."""
     name = str(tables.meta.get("name", "study"))
+    moments = set(physics.moments(tables))
+    others = [film for film in shown if film.stem not in moments]
     body = [
         paragraph(sentences.result(tables, comparison), "result"),
         tiles(_key_numbers(tables, per_env_step)),
-        *([section("Videos", films.body(shown))] if shown else []),
-        *_sections(tables, comparison),
+        *([section("Videos", films.body(others))] if others else []),
+        *_sections(tables, comparison, shown),
     ]
     return document(name, _about(tables), style_sheet(), body)
 
 
-def _sections(tables: StudyTables, comparison: Comparison | None) -> Iterator[Html]:
+def _sections(tables: StudyTables, comparison: Comparison | None, shown: Sequence[Path]) -> Iterator[Html]:
     for exhibit in exhibits(tables, comparison):
         below = _below(exhibit, tables, comparison)
         yield section(exhibit.title, [paragraph(exhibit.sentence), embedded(exhibit), *below])
     yield section("Where the time went", [paragraph(sentences.time(tables.timing)), bars(_time_shares(tables.timing))])
-    yield section("What physics did", physics.body(tables))
+    yield section("What physics did", physics.body(tables, shown))
     yield section("What went wrong", _failure_body(tables))
     yield section("Settings", [table([], _flat(tables.settings), "plain")])
     yield section("Versions and platform", [table([], _flat(tables.environment), "plain")])

@@ -1,7 +1,8 @@
 """What physics did: which returns rest on it having broken, and, apart from that, who turned over."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from cartwheel.analysis.tables import (
     StudyTables,
@@ -13,7 +14,8 @@ from cartwheel.analysis.tables import (
 )
 from cartwheel.analysis.wording import listed, number, plural
 from cartwheel.exploits import OnExploit, first_implausible_step, num_turns, plausible_return, reasons
-from cartwheel.report.html import Html, paragraph, table
+from cartwheel.report import films
+from cartwheel.report.html import Html, Link, paragraph, table
 
 MAX_ROWS = 20
 """Episodes listed in a table; how many more there are is said."""
@@ -25,15 +27,12 @@ _COUNTS: dict[OnExploit, str] = {
 }
 
 
-def body(tables: StudyTables) -> Iterator[Html]:
-    """The section: first what broke, then who turned over."""
+def body(tables: StudyTables, shown: Sequence[Path] = ()) -> Iterator[Html]:
+    """The section: first what broke, with the films of the moments that are among those ``shown``; then who turned."""
     broken, turned = implausible_episodes(tables), turning_episodes(tables)
     yield paragraph(implausible_sentence(tables))
     if broken:
-        header = ["segment, episode", "return", "return before the break", "first implausible step", "because of",
-                  "top speed, m/s", "top energy, J"]  # fmt: skip
-        yield table(header, map(_broken_row, broken[:MAX_ROWS]))
-        yield from _left_out(len(broken))
+        yield from _broken_body(broken, {film.stem: film for film in shown})
     noted = warnings(tables)
     if noted:
         told = [[kind, f"{times:,}"] for kind, times in sorted(noted.items())]
@@ -45,6 +44,32 @@ def body(tables: StudyTables) -> Iterator[Html]:
             map(_turning_row, turned[:MAX_ROWS]),
         )
         yield from _left_out(len(turned))
+
+
+def moments(tables: StudyTables) -> list[str]:
+    """The names of the films that belong to the listed episodes, whether they were made or not."""
+    return [_moment(watched) for watched in implausible_episodes(tables)[:MAX_ROWS]]
+
+
+def _broken_body(broken: Sequence[Watched], shown: Mapping[str, Path]) -> Iterator[Html]:
+    header = ["segment, episode", "return", "return before the break", "first implausible step", "because of",
+              "top speed, m/s", "top energy, J", "film"]  # fmt: skip
+    listed_first = broken[:MAX_ROWS]
+    yield table(header, ([*_broken_row(watched), _film_cell(watched, shown)] for watched in listed_first))
+    yield from _left_out(len(broken))
+    filmed = [shown[name] for name in map(_moment, listed_first) if name in shown]
+    yield from map(films.figure, filmed)
+    if len(filmed) < len(listed_first):
+        yield paragraph("The moments that are not shown here: `cartwheel video RUN_DIR --exploits` films them.")
+
+
+def _film_cell(watched: Watched, shown: Mapping[str, Path]) -> str | Link:
+    name = _moment(watched)
+    return Link("the moment", name) if name in shown else "-"
+
+
+def _moment(watched: Watched) -> str:
+    return films.moment_name(watched.segment, watched.episode.index, watched.is_evaluation)
 
 
 def implausible_sentence(tables: StudyTables) -> str:
