@@ -10,7 +10,7 @@ import pytest
 
 from cartwheel.envs.audit import PhysicsAudit, simulator_of
 from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, make_env
-from cartwheel.envs.tasks import LINE, PETS_HALFCHEETAH, PETS_HOPPER
+from cartwheel.envs.tasks import LINE, PETS_HALFCHEETAH, PETS_HOPPER, Task, get_task, task_ids
 from cartwheel.exploits import counted_return, first_implausible_step, num_turns, plausible_return, reasons
 from cartwheel.records import Episode
 
@@ -94,6 +94,26 @@ def test_turning_over_is_counted_and_no_fault() -> None:
 def test_turns_in_both_directions_count_and_rocking_does_not() -> None:
     assert turned([5, -5, -5]).metrics["turns"] == 3
     assert turned([3, -3, -3, 3]).metrics["turns"] == 0
+
+
+@pytest.mark.parametrize("task", [task for task in map(get_task, task_ids()) if task.trunk_angle is not None])
+def test_turns_are_counted_in_every_task_with_a_trunk(task: Task) -> None:
+    """Cheetahs, hoppers and the walker: three quarters are no turn, nine are two."""
+    env = make_env(task)
+    env.reset(0)
+    robot: Any = env.env.unwrapped
+    assert robot.model.jnt_type[task.trunk_angle] == mujoco.mjtJoint.mjJNT_HINGE
+    for quarter in range(1, 10):
+        robot.data.qpos[task.trunk_angle] += math.pi / 2 + 1e-6  # so that no rounding keeps it below a full turn
+        robot.data.time += 1.0
+        env._audit.see(quarter, np.zeros(1, np.float32), 0.0)
+        assert env.metrics["turns"] == quarter // 4
+
+
+def test_robots_with_a_trunk_are_those_that_run_on_a_line() -> None:
+    """Whose trunk has an angle of its own; one that is free in space has none."""
+    told = {task.id for task in map(get_task, task_ids()) if task.trunk_angle is not None}
+    assert told == {"HalfCheetah-v5", "pets-halfcheetah", "Hopper-v5", "pets-hopper", "Walker2d-v5"}
 
 
 def test_speed_is_that_of_the_centre_of_mass() -> None:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from cartwheel.envs.task import Action, Obs, Scalar, States, Task, never
+from cartwheel.envs.task import Action, Obs, Scalar, States, Task, never, thrice
 
 # --- The seven-jointed arm -------------------------------------------------------------------------------------------
 
@@ -54,6 +54,7 @@ PETS_REACHER3D = Task(
     reward_bound=40.0,
     terminated=never,
     state_bound=1000.0,  # full torque on a freely rolling wrist: 200 rad/s, 600 rad in an episode
+    plausible=thrice(speed_m_s=0.3108, energy_j=1782, penetration_m=0),
     observe=_reacher3d_observe,
     # The paper's, which go with its model of 4x200 and 400 samples, but for the spread: torque costs so much that 48
     # samples as wide as half the range find little better than to lie still (with the true dynamics -170; so: -45).
@@ -94,6 +95,7 @@ PETS_PUSHER = Task(
     reward_bound=20.0,
     terminated=never,
     state_bound=200.0,
+    plausible=thrice(speed_m_s=0.2076, energy_j=11.71, penetration_m=0.06551),
     observe=_pusher_observe,
     # The paper's horizon, decay and learning rate (the agent's own default), made for 3x200 and 500 samples. Iterations
     # and noise were chosen with the true dynamics, for a tenth of the samples.
@@ -149,6 +151,7 @@ REACHER = Task(
     reward_bound=3.0,
     terminated=never,
     state_bound=500.0,
+    plausible=thrice(speed_m_s=4.352, energy_j=7991, penetration_m=0),
     target=_reacher_target,
     next_obs=_reacher_next_obs,
     observe=_reacher_observe,

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from cartwheel.envs.task import Action, Obs, Scalar, States, Task, never
+from cartwheel.envs.task import Action, Obs, Scalar, States, Task, never, thrice
 
 # --- CartPole swing-up (Chua et al. 2018; own MJCF) ------------------------------------------------------------
 
@@ -36,6 +36,7 @@ CARTPOLE_SWINGUP = Task(
     reward_bound=1.1,
     terminated=never,
     state_bound=500.0,
+    plausible=thrice(speed_m_s=13.57, energy_j=1468, penetration_m=0),
     encode=_swingup_encode,
     defaults={"num_epochs": 5, "initial_std": 0.5, "noise_exponent": 2.0},
 )
@@ -139,6 +140,7 @@ INVERTED_PENDULUM = Task(
     reward=_balance_reward,
     reward_bound=1.0,
     state_bound=100.0,
+    plausible=thrice(speed_m_s=1.944, energy_j=51.28, penetration_m=0),
     terminated=_balance_terminated,
     planner_reward=_balance_planner_reward,
     # the first episodes last five steps: without many passes over so few rows nothing is learned; a planner that sees
@@ -197,6 +199,7 @@ INVERTED_DOUBLE_PENDULUM = Task(
     reward=_double_reward,
     reward_bound=30.0,
     state_bound=100.0,
+    plausible=thrice(speed_m_s=4.876, energy_j=378.6, penetration_m=0),
     terminated=_double_terminated,
     next_obs=_double_next_obs,
     observe=_double_observe,

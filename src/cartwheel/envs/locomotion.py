@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from cartwheel.envs.task import Action, Obs, Plausible, Scalar, States, Task, never
+from cartwheel.envs.task import Action, Obs, Plausible, Scalar, States, Task, never, thrice
 
 
 def _effort(action: Action, weight: float) -> Scalar:
@@ -121,6 +121,7 @@ PETS_HOPPER = Task(
     reward_bound=20.0,
     terminated=never,
     state_bound=500.0,
+    plausible=thrice(speed_m_s=5.638, energy_j=1090, penetration_m=0.11),
     trunk_angle=_TRUNK,
     planner_reward=_pets_hopper_planner_reward,
     encode=_all_but_first,
@@ -191,6 +192,8 @@ HOPPER = Task(
     reward=_upright_reward(_hopper_terminated),
     reward_bound=20.0,
     state_bound=500.0,
+    plausible=thrice(speed_m_s=5.638, energy_j=1090, penetration_m=0.11),
+    trunk_angle=_TRUNK,
     terminated=_hopper_terminated,
     encode=_all_but_first,
     observe=_clipped_velocities,
@@ -208,6 +211,8 @@ WALKER2D = Task(
     reward=_upright_reward(_walker_terminated),
     reward_bound=20.0,
     state_bound=500.0,
+    plausible=thrice(speed_m_s=6.062, energy_j=1740, penetration_m=0.1532),
+    trunk_angle=_TRUNK,
     terminated=_walker_terminated,
     encode=_all_but_first,
     observe=_clipped_velocities,
@@ -237,6 +242,7 @@ SWIMMER = Task(
     reward_bound=20.0,
     terminated=never,
     state_bound=500.0,
+    plausible=thrice(speed_m_s=0.29, energy_j=112, penetration_m=0),
     encode=_swimmer_encode,
     env_kwargs=_SEES_POSITION,
 )

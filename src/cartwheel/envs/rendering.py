@@ -29,6 +29,8 @@ Pixels = NDArray[np.uint8]
 
 FRAMES_PER_S = 30
 """Browsers play this smoothly; where steps are shorter than a frame, some are left out."""
+FLOOR_PATTERN_M = 2.0
+"""Two squares of a chequered floor: a cheetah is about one of them long."""
 GL_BACKENDS = ("egl", "osmesa")
 _CHOOSES_GL = ("MUJOCO_GL", "PYOPENGL_PLATFORM")
 _PROBE_S = 60
@@ -131,8 +133,7 @@ class _Camera:
         self._context = _gl_context(width, height)
         self._context.make_current()
         model.vis.global_.offwidth, model.vis.global_.offheight = width, height
-        # planes are endless to contacts, whatever their size; drawn so, too, nobody runs off the floor
-        model.geom_size[model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE, :2] = 0.0
+        _lay_floor(model)
         self._scene, self._option = mujoco.MjvScene(model, maxgeom=2000), mujoco.MjvOption()
         self._drawing = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._drawing)
@@ -148,6 +149,19 @@ class _Camera:
         mujoco.mjr_render(self._rectangle, self._scene, self._drawing)
         mujoco.mjr_readPixels(self._pixels, None, self._rectangle, self._drawing)
         return np.flipud(self._pixels).copy()
+
+
+def _lay_floor(model: Any) -> None:
+    """Planes are endless to contacts, whatever their size: drawn so, too, nobody runs off the floor.
+
+    Its pattern repeats every ``FLOOR_PATTERN_M``, so that one sees how fast it passes.
+    """
+    is_plane = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
+    model.geom_size[is_plane, :2] = 0.0
+    materials = model.geom_matid[is_plane]
+    materials = materials[materials >= 0]
+    model.mat_texuniform[materials] = True
+    model.mat_texrepeat[materials] = 1.0 / FLOOR_PATTERN_M
 
 
 def _gl_context(width: int, height: int) -> Any:

@@ -7,7 +7,7 @@ environments were never released, and share nothing with them but the number of 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from cartwheel.envs.task import Action, Obs, Scalar, Task, never
+from cartwheel.envs.task import Action, Obs, Plausible, Scalar, Task, never, thrice
 
 
 def _without_place(obs: Obs) -> Array:
@@ -45,6 +45,7 @@ ANT = Task(
     reward=_ant_reward,
     reward_bound=30.0,
     state_bound=1000.0,
+    plausible=thrice(speed_m_s=7.657, energy_j=736.6, penetration_m=0.05844),
     terminated=_ant_terminated,
     encode=_without_place,
     next_obs=_add_and_normalise,
@@ -62,7 +63,7 @@ def _walk_reward(obs: Obs, action: Action, next_obs: Obs) -> Scalar:
     return (next_obs[0] - obs[0]) / 0.05 - 0.02 * jnp.sum(jnp.square(action))
 
 
-def _walker(name: str, num_legs: int) -> Task:
+def _walker(name: str, num_legs: int, plausible: Plausible) -> Task:
     """Two servos a leg, commanded by angles."""
     num_joints = 2 * num_legs
     return Task(
@@ -77,10 +78,11 @@ def _walker(name: str, num_legs: int) -> Task:
         reward_bound=20.0,
         terminated=never,
         state_bound=500.0,
+        plausible=plausible,
         encode=_without_place,
         next_obs=_add_and_normalise,
     )
 
 
-QUADRUPED = _walker("quadruped", 4)
-HEXAPOD = _walker("hexapod", 6)
+QUADRUPED = _walker("quadruped", 4, thrice(speed_m_s=2.891, energy_j=31.74, penetration_m=0.03916))
+HEXAPOD = _walker("hexapod", 6, thrice(speed_m_s=1.834, energy_j=24.64, penetration_m=0.02332))
