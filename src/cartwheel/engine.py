@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.agent import PetsState
-from cartwheel.agents.pets.buffer import Transitions, host_transitions, row_shapes
+from cartwheel.agents.pets.buffer import Buffer, Transitions, host_transitions, row_shapes
 from cartwheel.agents.pets.diagnostics import Experience, plan_steps
 from cartwheel.agents.pets.fit import fit_bounds
 from cartwheel.agents.pets.hypers import HostArray, PetsHypers, PetsShape, hypers_from_configs
@@ -348,7 +348,7 @@ def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any)
         def one(state: Any, experience: Any, learns: Any, hypers: Any, key: Any) -> Any:
             key = jax.random.wrap_key_data(key)
             after, metrics = pets.learn(task, shape, state, experience, hypers, bounds, key)
-            return jax.tree.map(lambda new, old: jnp.where(learns, new, old), after, state), metrics
+            return _chosen(learns, after, state), metrics
 
         return jax.vmap(one)(states, experience, learns, hypers, keys)
 
@@ -370,6 +370,24 @@ def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any)
         load=compiled(load, states, one, scalar, donate_argnums=0),
         act=compiled(act, states, memory, hypers, no_bounds(shape), obs, flags, keys, scalar, donate_argnums=1),
         learn=compiled(learn, states, experience, flags, hypers, fit_bounds(0, 0, shape), keys, donate_argnums=0),
+    )
+
+
+def _chosen(learns: Array, after: PetsState, before: PetsState) -> PetsState:
+    """The agent after it has learned, or before.
+
+    Rows are not chosen, only how many there are: what lies behind the last one means nothing, and a choice would read
+    the buffer whole.
+    """
+
+    def choose(new: Any, old: Any) -> Any:
+        return jax.tree.map(lambda new, old: jnp.where(learns, new, old), new, old)
+
+    return PetsState(
+        weights=choose(after.weights, before.weights),
+        optimizer=choose(after.optimizer, before.optimizer),
+        normaliser=choose(after.normaliser, before.normaliser),
+        replay=Buffer(after.replay.rows, choose(after.replay.num_rows, before.replay.num_rows)),
     )
 
 

@@ -143,15 +143,15 @@ def test_a_bootstrap_draws_each_networks_own_rows_with_replacement() -> None:
     """Only real rows; another draw for every network and key; on average 1 - 1/e of the rows are met at all."""
     resample = jax.jit(bootstrap, static_argnums=(1, 2))
     for num_rows in SIZES:
-        drawn = np.asarray(resample(random.key(0), 5, 20, jnp.int32(num_rows)))
+        drawn = np.asarray(resample(random.key(0), 5, 20, jnp.int32(num_rows), num_rows))
         assert drawn.shape == (5, 20)
         assert drawn.min() >= 0
         assert drawn.max() < num_rows
-    drawn = np.asarray(resample(random.key(0), 5, 2000, jnp.int32(2000)))
+    drawn = np.asarray(resample(random.key(0), 5, 2000, jnp.int32(2000), 2000))
     met = [len(np.unique(network)) / 2000 for network in drawn]
     np.testing.assert_allclose(met, 1 - np.exp(-1), atol=0.05)  # standard error 0.007
     assert len({network.tobytes() for network in drawn}) == 5
-    assert not np.array_equal(drawn, resample(random.key(1), 5, 2000, jnp.int32(2000)))
+    assert not np.array_equal(drawn, resample(random.key(1), 5, 2000, jnp.int32(2000), 2000))
 
 
 @pytest.mark.parametrize("constant", [0.0, 1.0, -3e4, 1e-20, 12345.678])

@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from cartwheel.agents.pets import diagnostics
 from cartwheel.agents.pets.buffer import Buffer, Transitions
-from cartwheel.agents.pets.diagnostics import Experience, judge_fit, judge_unseen, plan_steps
+from cartwheel.agents.pets.diagnostics import Experience, judge_fit, judge_unseen, plan_steps, spread_of
 from cartwheel.agents.pets.fit import Fitted
 from cartwheel.agents.pets.holdout import is_held_out
 from cartwheel.agents.pets.hypers import PetsShape
@@ -54,7 +54,8 @@ def program(num_steps: int, obs_size: int, end: float) -> Any:
     )
 
     def judge(world: World, lived: Experience, horizon: Any) -> dict[str, Any]:
-        return judge_unseen(task, shape, world, lived, Buffer(lived.rows, lived.length), horizon, jax.random.key(0))
+        spread = spread_of(task, world, Buffer(lived.rows, lived.length), num_steps)
+        return judge_unseen(task, shape, world, lived, spread, horizon, jax.random.key(0))
 
     return jax.jit(judge)
 

@@ -66,14 +66,16 @@ def plain_fit(buffer: Buffer, hypers: ModelHypers, shape: PetsShape) -> tuple[En
     inputs = np.concatenate([obs, action], axis=1)
     inputs, targets = (inputs - inputs.mean(axis=0)) / inputs.std(axis=0), next_obs - obs
     boot_key, shuffle_key = random.split(random.key(2))
-    resample = bootstrap(boot_key, shape.num_networks, shape.capacity, buffer.num_rows)
+    resample = bootstrap(boot_key, shape.num_networks, shape.capacity, buffer.num_rows, CAPACITY)
     ensemble, _ = start(shape)
     weights, structure = jax.tree.flatten(ensemble)
     first, second, count = [0.0] * len(weights), [0.0] * len(weights), 0
     slope_of = jax.jit(jax.value_and_grad(fit_loss, has_aux=True))
     losses = []
     for epoch in range(int(hypers.num_epochs)):
-        order = np.asarray(shuffle(random.fold_in(shuffle_key, epoch), resample, buffer.num_rows))[:, :num_rows]
+        order = np.asarray(shuffle(random.fold_in(shuffle_key, epoch), resample, buffer.num_rows, CAPACITY))[
+            :, :num_rows
+        ]
         losses = []
         for begin in range(0, num_rows, shape.batch_size):
             index = order[:, begin : begin + shape.batch_size]
@@ -210,14 +212,16 @@ def test_the_best_networks_come_first(ratio: float) -> None:
 _bootstrap, _shuffle = jax.jit(bootstrap, static_argnums=(1, 2)), jax.jit(shuffle)
 
 
-def drawn(seed: int, num_networks: int, capacity: int, num_rows: int) -> np.ndarray:
-    """A resample [E, N]."""
-    return np.asarray(_bootstrap(random.key(seed), num_networks, capacity, jnp.int32(num_rows)))
+def drawn(seed: int, num_networks: int, capacity: int, num_rows: int, most_rows: int | None = None) -> np.ndarray:
+    """A resample [E, N] under a bound, by default the capacity."""
+    most = jnp.int32(capacity if most_rows is None else most_rows)
+    return np.asarray(_bootstrap(random.key(seed), num_networks, capacity, jnp.int32(num_rows), most))
 
 
-def shuffled(seed: int, resample: np.ndarray, num_rows: int) -> np.ndarray:
-    """The real part of a resample in a fresh order [E, num_rows]."""
-    return np.asarray(_shuffle(random.key(seed), jnp.asarray(resample), jnp.int32(num_rows)))[:, :num_rows]
+def shuffled(seed: int, resample: np.ndarray, num_rows: int, most_rows: int | None = None) -> np.ndarray:
+    """The real part of a resample in a fresh order [E, num_rows], under a bound, by default the number of rows."""
+    most = jnp.int32(num_rows if most_rows is None else most_rows)
+    return np.asarray(_shuffle(random.key(seed), jnp.asarray(resample), jnp.int32(num_rows), most))[:, :num_rows]
 
 
 @pytest.mark.parametrize("num_rows", [1, 2, 33, 64])
@@ -236,6 +240,15 @@ def test_resamples_do_not_depend_on_the_capacity() -> None:
     small, large = (drawn(3, 2, capacity, 20) for capacity in (20, 60))
     assert np.array_equal(small, large[:, :20])
     assert np.array_equal(*(shuffled(4, rows, 20) for rows in (small, large)))
+
+
+@pytest.mark.parametrize("most_rows", [300, 512, 513, 1024, 2000, 3000])
+def test_a_larger_bound_draws_and_shuffles_the_same(most_rows: int) -> None:
+    """What is drawn for a neighbour with more rows is drawn the same way; a resample beyond its bound is not drawn."""
+    own, beside = (drawn(3, 2, 3000, 300, most) for most in (300, most_rows))
+    assert np.array_equal(own[:, :300], beside[:, :300])
+    assert not own[:, 512:].any()
+    assert np.array_equal(shuffled(4, own, 300), shuffled(4, beside, 300, most_rows))
 
 
 def test_a_shuffle_is_a_permutation_of_the_resample() -> None:

@@ -19,7 +19,7 @@ from cartwheel.agents.pets import fit as fitting
 from cartwheel.agents.pets import heads
 from cartwheel.agents.pets import planner as planners
 from cartwheel.agents.pets.buffer import Buffer
-from cartwheel.agents.pets.diagnostics import Experience, judge_fit, judge_unseen, planning_world
+from cartwheel.agents.pets.diagnostics import Experience, judge_fit, judge_unseen, planning_world, spread_of
 from cartwheel.agents.pets.fit import FitBounds
 from cartwheel.agents.pets.hypers import PetsHypers, PetsShape
 from cartwheel.agents.pets.model import Ensemble, Normaliser, init_ensemble, init_normaliser
@@ -123,7 +123,8 @@ def learn(
     replay = buffers.append(state.replay, rows, length)
     before = planning_world(shape, state.weights, state.normaliser)
     horizon, luck_key = hypers.planner.plan_horizon, random.fold_in(key, _DIAGNOSTICS)
-    unseen = judge_unseen(task, shape, before, experience, replay, horizon, luck_key)
+    spread = spread_of(task, before, replay, bounds.num_rows)
+    unseen = judge_unseen(task, shape, before, experience, spread, horizon, luck_key)
     fitted = fitting.fit(task, shape, state.weights, state.optimizer, replay, hypers.model, bounds, key)
     leaves = jax.tree.leaves((fitted.ensemble, fitted.normaliser))
     is_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))

@@ -60,10 +60,12 @@ def append(buffer: Buffer, episode: Transitions, length: Int[Array, ""]) -> Buff
     """Add the first ``length`` rows of an episode [T].
 
     The caller makes sure that ``num_rows + T`` fits the capacity: whole episodes are written, and the next one
-    overwrites what lies behind ``length``.
+    overwrites what lies behind ``length``. Where it does not fit, no row changes.
     """
 
     def put(old: Array, new: Array) -> Array:
-        return lax.dynamic_update_slice_in_dim(old, new, buffer.num_rows, axis=0)
+        fits = buffer.num_rows + new.shape[0] <= old.shape[0]
+        there = lax.dynamic_slice_in_dim(old, buffer.num_rows, new.shape[0], axis=0)
+        return lax.dynamic_update_slice_in_dim(old, jnp.where(fits, new, there), buffer.num_rows, axis=0)
 
     return Buffer(jax.tree.map(put, buffer.rows, episode), buffer.num_rows + length)

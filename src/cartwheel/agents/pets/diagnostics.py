@@ -26,13 +26,13 @@ from cartwheel.agents.pets.model import (
     Normaliser,
     Prediction,
     cross_entropy,
-    moments,
     negative_log_likelihood,
     networks,
     normalise,
     predict_all,
 )
 from cartwheel.agents.pets.propagation import World, draw_luck, plan_returns
+from cartwheel.agents.pets.row_folds import moments
 from cartwheel.envs.tasks import Task
 
 STEPS_AHEAD = (1, 5, 25)
@@ -63,27 +63,42 @@ def planning_world(shape: PetsShape, ensemble: Ensemble, normaliser: Normaliser)
     return World(networks(ensemble, slice(shape.num_planning_networks)), normaliser)
 
 
+class Spread(NamedTuple):
+    """Standard deviations of observations and of targets."""
+
+    obs: Float[Array, " O"]
+    targets: Float[Array, " D"]
+
+
+def spread_of(task: Task, world: World, replay: Buffer, num_rows: Int[Array, ""] | int) -> Spread:
+    """Over all that is remembered, which are at most ``num_rows`` rows."""
+
+    def values_of(rows: Transitions) -> Array:
+        targets = heads.targets(task, world.normaliser, rows)[:, : world.ensemble.num_targets]
+        return jnp.concatenate([rows.obs, targets], axis=1)
+
+    is_stored = jnp.arange(replay.rows.obs.shape[0]) < replay.num_rows
+    _, std = moments(replay.rows, is_stored, num_rows, values_of)
+    return Spread(std[: task.obs_size], std[task.obs_size :])
+
+
 def judge_unseen(
     task: Task,
     shape: PetsShape,
     world: World,
     experience: Experience,
-    replay: Buffer,
+    spread: Spread,
     horizon: Int[Array, ""],
     key: PRNGKeyArray,
 ) -> dict[str, Array]:
     """What the model that planned an episode, with plans of ``horizon`` steps, knew about it.
 
-    ``replay`` holds the episode already: it gives the units of the errors.
+    Errors are in units of the ``spread`` of all that is remembered, the episode included.
     """
     is_real = jnp.arange(experience.rows.obs.shape[0]) < experience.length
-    is_stored = jnp.arange(shape.capacity) < replay.num_rows
-    targets = heads.targets(task, world.normaliser, replay.rows)[:, : world.ensemble.num_targets]
-    _, obs_std = moments(replay.rows.obs, is_stored)
-    _, target_std = moments(targets, is_stored)
     return {
-        **one_step(task, world, experience.rows, is_real, target_std),
-        **open_loop(task, world, experience, obs_std),
+        **one_step(task, world, experience.rows, is_real, spread.targets),
+        **open_loop(task, world, experience, spread.obs),
         **plan_errors(task, shape, world, experience, horizon, key),
     }
 
@@ -116,8 +131,7 @@ def judge_fit(task: Task, shape: PetsShape, fitted: Fitted, replay: Buffer, num_
 
 def one_step_predictions(task: Task, world: World, rows: Transitions) -> tuple[Prediction, Float[Array, "1 T D"]]:
     """What every network says [E, T, ...] of every row, and what happened. Without rewards, D is less by theirs."""
-    inputs = jnp.concatenate([jax.vmap(task.encode)(rows.obs), rows.action], axis=-1)
-    inputs = normalise(world.normaliser, inputs)
+    inputs = normalise(world.normaliser, heads.model_inputs(task, rows))
     everyone = jnp.broadcast_to(inputs[None], (world.ensemble.weights[0].shape[0], *inputs.shape))
     targets = heads.targets(task, world.normaliser, rows)[None, :, : world.ensemble.num_targets]
     return predict_all(world.ensemble, everyone), targets

@@ -5,9 +5,12 @@ training rows, drawn anew at every fit and reshuffled at every epoch. The normal
 holdout, all rows are trained on for a given number of epochs. With one, the fit ends early when the held-out loss
 stops falling, at the weights for which it was lowest. If only the best networks are to plan, they come first.
 
+What it costs follows the rows present: nothing reads a buffer to its capacity (see ``row_folds``).
+
     E networks   N buffer capacity   M rows that may be trained on   B batch   I inputs   D target dimensions
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,9 +22,9 @@ import optax
 from jax import Array, lax, random
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from cartwheel.agents.pets.buffer import Buffer
+from cartwheel.agents.pets.buffer import Buffer, Transitions
+from cartwheel.agents.pets.heads import model_inputs, with_reward_units
 from cartwheel.agents.pets.heads import targets as model_targets
-from cartwheel.agents.pets.heads import with_reward_units
 from cartwheel.agents.pets.holdout import count_below, is_held_out, judging_rows, training_rows
 from cartwheel.agents.pets.hypers import HostArray, ModelHypers, PetsShape
 from cartwheel.agents.pets.model import (
@@ -34,6 +37,7 @@ from cartwheel.agents.pets.model import (
     row_losses,
 )
 from cartwheel.agents.pets.optimizers import step
+from cartwheel.agents.pets.row_folds import over_prefix
 from cartwheel.envs.tasks import Task
 
 MIN_IMPROVEMENT = 0.01
@@ -46,6 +50,7 @@ class FitBounds(NamedTuple):
     """Loop bounds that cover every member of a cohort; plain integers, never vectorised."""
 
     num_epochs: Int[Array, ""]
+    num_rows: Int[Array, ""]
     num_batches: Int[Array, ""]
     num_judging_chunks: Int[Array, ""]
 
@@ -53,7 +58,7 @@ class FitBounds(NamedTuple):
 def fit_bounds(num_epochs: int, num_rows: int, shape: PetsShape) -> FitBounds:
     """Bounds for a cohort from its largest number of epochs and of rows (NumPy, on the host)."""
     num_training, num_judging = (count_below(rows(shape), num_rows, np) for rows in (training_rows, judging_rows))
-    numbers = (num_epochs, -(-num_training // shape.batch_size), -(-num_judging // JUDGING_CHUNK))
+    numbers = (num_epochs, num_rows, -(-num_training // shape.batch_size), -(-num_judging // JUDGING_CHUNK))
     host: list[HostArray] = [np.asarray(number, np.int32) for number in numbers]
     return FitBounds(*host)
 
@@ -74,12 +79,20 @@ class Fitted(NamedTuple):
 
 
 class _Data(NamedTuple):
-    """Every row of the buffer; how many of them may be trained on, and by how many networks are judged."""
+    """The buffer and its units; how many of its rows may be trained on, and by how many networks are judged."""
 
-    inputs: Float[Array, "N I"]
-    targets: Float[Array, "N D"]
+    task: Task
+    rows: Transitions
+    normaliser: Normaliser
     num_training: Int[Array, ""]
     num_judging: Int[Array, ""]
+
+    def at(self, index: Int[Array, "E B"]) -> tuple[Float[Array, "E B I"], Float[Array, "E B D"]]:
+        """What the networks are shown of these rows and what they are to predict, in their own units."""
+        rows = jax.tree.map(lambda leaf: leaf[index.ravel()], self.rows)
+        inputs = normalise(self.normaliser, model_inputs(self.task, rows))
+        targets = model_targets(self.task, self.normaliser, rows)
+        return inputs.reshape(*index.shape, -1), targets.reshape(*index.shape, -1)
 
 
 class _Progress(NamedTuple):
@@ -113,13 +126,13 @@ def fit(
     key: PRNGKeyArray,
 ) -> Fitted:
     """Refit the normaliser, then run at most ``hypers.num_epochs`` passes over the bootstrap resamples."""
-    data, normaliser = _prepare(task, shape, buffer)
+    data = _prepare(task, shape, buffer, bounds.num_rows)
     boot_key, shuffle_key = random.split(key)
-    training = training_rows(shape)
-    resample = jnp.asarray(training)[bootstrap(boot_key, shape.num_networks, len(training), data.num_training)]
+    places = bootstrap(boot_key, shape.num_networks, len(training_rows(shape)), data.num_training, bounds.num_rows)
+    resample = jnp.asarray(training_rows(shape))[places]
 
     def epoch(number: Array, progress: _Progress) -> _Progress:
-        order = shuffle(random.fold_in(shuffle_key, number), resample, data.num_training)
+        order = shuffle(random.fold_in(shuffle_key, number), resample, data.num_training, bounds.num_rows)
         is_active = number < hypers.num_epochs
         return _epoch(data, shape, hypers, bounds, order, is_active, progress)
 
@@ -133,19 +146,17 @@ def fit(
         last = lax.fori_loop(0, bounds.num_epochs, epoch, start)
         end = _Watched(last, last, jnp.asarray(jnp.nan, jnp.float32), hypers.num_epochs, hypers.num_epochs)
     best = _best_first(judge, end.best) if shape.num_best_networks is not None else end.best
-    return Fitted(best.ensemble, best.optimizer, normaliser, best.loss, end.best_loss, end.num_epochs)
+    return Fitted(best.ensemble, best.optimizer, data.normaliser, best.loss, end.best_loss, end.num_epochs)
 
 
-def _prepare(task: Task, shape: PetsShape, buffer: Buffer) -> tuple[_Data, Normaliser]:
-    """What the networks learn, in their own units, and the units."""
-    rows, numbers = buffer.rows, jnp.arange(shape.capacity)
-    inputs = jnp.concatenate([jax.vmap(task.encode)(rows.obs), rows.action], axis=-1)
+def _prepare(task: Task, shape: PetsShape, buffer: Buffer, num_rows: Int[Array, ""]) -> _Data:
+    """What the networks learn from, and the units that the training rows give it."""
     is_training = ~jnp.asarray(is_held_out(shape.capacity, shape.holdout_ratio))
-    present = (numbers < buffer.num_rows) & is_training
-    normaliser = with_reward_units(fit_normaliser(inputs, present), rows, present)
-    targets = model_targets(task, normaliser, rows)
+    present = (jnp.arange(shape.capacity) < buffer.num_rows) & is_training
+    normaliser = fit_normaliser(buffer.rows, present, num_rows, functools.partial(model_inputs, task))
+    normaliser = with_reward_units(normaliser, buffer.rows, present, num_rows)
     counts = (count_below(which(shape), buffer.num_rows) for which in (training_rows, judging_rows))
-    return _Data(normalise(normaliser, inputs), targets, *counts), normaliser
+    return _Data(task, buffer.rows, normaliser, *counts)
 
 
 def _until_no_better(
@@ -180,7 +191,7 @@ def _judge(data: _Data, shape: PetsShape, bounds: FitBounds, ensemble: Ensemble)
     def add(c: Array, total: Float[Array, " E"]) -> Float[Array, " E"]:
         index = lax.dynamic_slice_in_dim(rows, c * JUDGING_CHUNK, JUDGING_CHUNK)
         present = c * JUDGING_CHUNK + jnp.arange(JUDGING_CHUNK) < data.num_judging
-        everyone = (jnp.broadcast_to(a[index][None], (shape.num_networks, JUDGING_CHUNK, a.shape[1])) for a in data[:2])
+        everyone = (jnp.tile(array, (shape.num_networks, 1, 1)) for array in data.at(index[None]))
         return total + jnp.sum(jnp.where(present[None], row_losses(ensemble, *everyone), 0.0), axis=1)
 
     total: Array = lax.fori_loop(0, bounds.num_judging_chunks, add, jnp.zeros((shape.num_networks,), jnp.float32))
@@ -201,20 +212,36 @@ def _best_first(judge: _Judge, fitted: _Progress) -> _Progress:
     return ordered
 
 
-def bootstrap(key: PRNGKeyArray, num_networks: int, capacity: int, num_rows: Int[Array, ""]) -> Int[Array, "E N"]:
-    """Row numbers drawn with replacement from the first ``num_rows``; entry i depends on the key and i alone."""
-    # [N, E] and turned: JAX's bits are prefix-stable along the first axis
-    uniform = random.uniform(key, (capacity, num_networks), jnp.float32)
-    drawn = jnp.floor(uniform * num_rows.astype(jnp.float32)).astype(jnp.int32)
-    return jnp.minimum(drawn, jnp.maximum(num_rows - 1, 0)).T
+def bootstrap(
+    key: PRNGKeyArray, num_networks: int, capacity: int, num_rows: Int[Array, ""], most_rows: Int[Array, ""] | int
+) -> Int[Array, "E N"]:
+    """As many row numbers as there are rows, drawn from the first ``num_rows`` <= ``most_rows`` with replacement.
+
+    Entry i depends on the key and i alone; what lies behind the first ``num_rows`` means nothing.
+    """
+
+    def draw(size: int) -> Int[Array, "E {size}"]:
+        # [N, E] and turned: JAX's bits are prefix-stable along the first axis
+        uniform = random.uniform(key, (size, num_networks), jnp.float32)
+        drawn = jnp.floor(uniform * num_rows.astype(jnp.float32)).astype(jnp.int32)
+        return jnp.minimum(drawn, jnp.maximum(num_rows - 1, 0)).T
+
+    return over_prefix(draw, capacity, most_rows)
 
 
-def shuffle(key: PRNGKeyArray, resample: Int[Array, "E N"], num_rows: Int[Array, ""]) -> Int[Array, "E N"]:
-    """Each network's first ``num_rows`` entries in a fresh random order."""
-    bits = random.bits(key, resample.shape[::-1], jnp.uint32).T >> 1
-    is_behind = jnp.arange(resample.shape[1])[None] >= num_rows
-    order = jnp.argsort(jnp.where(is_behind, jnp.uint32(0xFFFFFFFF), bits), axis=1)
-    return jnp.take_along_axis(resample, order, axis=1)
+def shuffle(
+    key: PRNGKeyArray, resample: Int[Array, "E N"], num_rows: Int[Array, ""], most_rows: Int[Array, ""] | int
+) -> Int[Array, "E N"]:
+    """Each network's first ``num_rows`` <= ``most_rows`` entries in a fresh random order."""
+    num_networks, capacity = resample.shape
+
+    def order(size: int) -> Int[Array, "E {size}"]:
+        bits = random.bits(key, (size, num_networks), jnp.uint32).T >> 1
+        is_behind = jnp.arange(size)[None] >= num_rows
+        order = jnp.argsort(jnp.where(is_behind, jnp.uint32(0xFFFFFFFF), bits), axis=1)
+        return jnp.take_along_axis(resample[:, :size], order, axis=1)
+
+    return over_prefix(order, capacity, most_rows)
 
 
 def _epoch(
@@ -237,8 +264,7 @@ def _epoch(
         gradient = eqx.filter_value_and_grad(fit_loss, has_aux=True)
         (_, loss), slope = gradient(
             progress.ensemble,
-            data.inputs[index],
-            data.targets[index],
+            *data.at(index),
             present,
             hypers.weight_decay,
             shape.layer_decays,

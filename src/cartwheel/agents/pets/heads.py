@@ -5,7 +5,7 @@ dimension of the Gaussian, last of the targets, in standard deviations of the re
 come in any scale, and PETS does not scale its targets. Termination is the log-odds that the step ends the episode, by
 cross-entropy (see ``model.row_losses``). Reaching a time limit is not termination and never a target.
 
-    T rows   D target dimensions
+    T rows   N buffer capacity   I inputs   D target dimensions
 """
 
 import jax
@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from cartwheel.agents.pets.buffer import Transitions
 from cartwheel.agents.pets.model import MIN_STD, Normaliser
+from cartwheel.agents.pets.row_folds import fold_rows, moments
 from cartwheel.envs.tasks import Task
 
 
@@ -23,6 +24,11 @@ def num_targets(task: Task) -> int:
     obs = jnp.zeros(task.obs_size, jnp.float32)
     num_dynamics: int = jax.eval_shape(task.target, obs, obs).shape[0]
     return num_dynamics + task.learns_reward
+
+
+def model_inputs(task: Task, rows: Transitions) -> Float[Array, "T I"]:
+    """What the networks are shown of every row, in the environment's units: the encoded observation and the action."""
+    return jnp.concatenate([jax.vmap(task.encode)(rows.obs), rows.action], axis=-1)
 
 
 def targets(task: Task, normaliser: Normaliser, rows: Transitions) -> Float[Array, "T D"]:
@@ -35,18 +41,26 @@ def targets(task: Task, normaliser: Normaliser, rows: Transitions) -> Float[Arra
     return jnp.concatenate(columns, axis=-1) if len(columns) > 1 else columns[0]
 
 
-def with_reward_units(normaliser: Normaliser, rows: Transitions, present: Bool[Array, " T"]) -> Normaliser:
-    """The normaliser with mean and standard deviation of the rewards that are present, if they are learned."""
+def with_reward_units(
+    normaliser: Normaliser, rows: Transitions, present: Bool[Array, " N"], num_rows: Int[Array, ""] | int | None = None
+) -> Normaliser:
+    """The normaliser with mean and standard deviation of the rewards that are present, if they are learned.
+
+    None of them lies behind the first ``num_rows`` rows (None: anywhere).
+    """
     if rows.reward is None:
         return normaliser
-    distance = jnp.where(present, rows.reward - rows.reward[0], 0.0)
+    num_rows = present.shape[0] if num_rows is None else num_rows
+    first = rows.reward[0]
+
+    def larger(unit: Array, rewards: Array, flags: Array) -> Array:
+        return jnp.maximum(unit, jnp.max(jnp.where(flags, jnp.abs(rewards - first), 0.0)))
+
     # in units of the largest: a square would leave float32 long before the reward does
-    unit = jnp.maximum(jnp.max(jnp.abs(distance)), MIN_STD)
-    count = jnp.maximum(jnp.sum(present), 1).astype(jnp.float32)
-    shift = jnp.sum(distance / unit) / count
-    spread = jnp.sqrt(jnp.sum(jnp.where(present, jnp.square(distance / unit - shift), 0.0)) / count)
-    std = jnp.where(unit * spread <= MIN_STD, 1.0, unit * spread)
-    return Normaliser(normaliser.mean, normaliser.std, rows.reward[0] + unit * shift, std)
+    unit = fold_rows(rows.reward, present, num_rows, larger, jnp.asarray(MIN_STD, jnp.float32))
+    shift, spread = moments(rows.reward, present, num_rows, lambda rewards: ((rewards - first) / unit)[:, None])
+    std = jnp.where(unit * spread[0] <= MIN_STD, 1.0, unit * spread[0])
+    return Normaliser(normaliser.mean, normaliser.std, first + unit * shift[0], std)
 
 
 def in_env_units(normaliser: Normaliser, reward: Float[Array, "*B"]) -> Float[Array, "*B"]:

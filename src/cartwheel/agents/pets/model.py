@@ -8,7 +8,7 @@ networks live in one pytree whose leaves carry a leading E axis, so that one bat
 
 import itertools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -17,6 +17,7 @@ from jax import Array, lax, random
 from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
 from cartwheel.agents.pets.hypers import Activation, PetsShape
+from cartwheel.agents.pets.row_folds import moments
 
 MIN_STD = 1e-12
 """A constant input dimension (a goal, say) has no spread: it is shifted, not scaled (released code of PETS)."""
@@ -118,23 +119,18 @@ def init_normaliser(num_inputs: int, learns_reward: bool = False) -> Normaliser:
     return Normaliser(*inputs, *rewards)
 
 
-def fit_normaliser(inputs: Float[Array, "N I"], present: Bool[Array, " N"]) -> Normaliser:
-    """Mean and standard deviation of the rows that are present; a standard deviation of 1 where there is none."""
-    mean, std = moments(inputs, present)
-    return Normaliser(mean, jnp.where(std < MIN_STD, 1.0, std))
+def fit_normaliser(
+    rows: Any,
+    present: Bool[Array, " N"],
+    num_rows: Int[Array, ""] | int | None = None,
+    inputs_of: Callable[[Any], Float[Array, "C I"]] = lambda rows: rows,
+) -> Normaliser:
+    """Mean and standard deviation of the inputs of the rows that are present (see ``row_folds.moments``).
 
-
-def moments(rows: Float[Array, "N I"], present: Bool[Array, " N"]) -> tuple[Float[Array, " I"], Float[Array, " I"]]:
-    """Mean and standard deviation of the rows that are present.
-
-    Sums are over distances from the first row: in float32 large offsets would cost their digits, and a constant
-    dimension would get a spread of rounding errors.
+    The standard deviation is 1 where there is none.
     """
-    count = jnp.maximum(jnp.sum(present), 1).astype(jnp.float32)
-    distance = jnp.where(present[:, None], rows - rows[:1], 0.0)
-    shift = jnp.sum(distance, axis=0) / count
-    variance = jnp.sum(jnp.where(present[:, None], jnp.square(distance - shift[None]), 0.0), axis=0) / count
-    return rows[0] + shift, jnp.sqrt(variance)
+    mean, std = moments(rows, present, num_rows, inputs_of)
+    return Normaliser(mean, jnp.where(std < MIN_STD, 1.0, std))
 
 
 def normalise(normaliser: Normaliser, inputs: Float[Array, "*B I"]) -> Float[Array, "*B I"]:
