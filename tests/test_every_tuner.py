@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from cartwheel.analysis.tables import counts, ranking, segment_score
+from cartwheel.checking import check
 from cartwheel.observer import Observer
 from cartwheel.report import figures
 from cartwheel.report.style import to_svg
 from cartwheel.store.run_folder import RunFolder
 from cartwheel.tuners.registry import TUNERS
 from cartwheel.tuning import Running, tune
+from snapshot import snapshot
 from synthetic import tell_all
 from synthetic_executor import SyntheticBackend, small_spec
 
@@ -20,6 +22,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "pbt-bt": {"population": 4, "margin": 0.0},
     "asha": {"num_trials": 5},
     "successive-halving": {"num_trials": 5},
+    "mf-pbt": {"population": 6, "intervals": [1, 2]},
+    "tpe": {"num_trials": 5},
 }
 
 
@@ -47,6 +51,38 @@ def test_a_study_is_stopped_resumed_ranked_and_drawn(name: str, more: dict[str, 
         assert to_svg(draw(study.tables), "a-figure").startswith("<")
     if name == "pbt-bt":
         assert counts(study.tables).num_backtracks > 0
+
+
+@pytest.mark.parametrize("every", [5, 100_000])
+@pytest.mark.parametrize(("name", "more"), [(name, {}) for name in TUNERS] + [("successive-halving", TOGETHER)])
+def test_dropping_what_nobody_needs_changes_nothing_else(
+    name: str, more: dict[str, Any], every: int, tmp_path: Path
+) -> None:
+    """Rows and best agent are those of a study that keeps all, also when it is stopped again and again.
+
+    What stays is what the tuner, told the log, says is needed; checks find nothing wrong with that.
+    """
+    if name == "gp":
+        pytest.importorskip("torch")
+    settings = {"num_episodes": 6, "tuner": {"name": name, **SMALL.get(name, {}), **more}, "engine": {"lanes": 1}}
+    whole = tune(small_spec(**settings), tmp_path / "all", Running(backend=SyntheticBackend()))
+    spec = small_spec(**settings, keep="needed")
+    while True:
+        checks = itertools.count()
+        running = Running(should_stop=lambda checks=checks: next(checks) >= every, backend=SyntheticBackend())
+        study = tune(spec, tmp_path / "needed", running)
+        if study.is_done:
+            break
+    rows, expected = snapshot(tmp_path / "needed"), snapshot(tmp_path / "all")
+    for table in ("events", "segments", "episodes", "reports", "evaluations", "evaluation_episodes", "retries"):
+        assert rows[table] == expected[table], table
+    assert study.best == whole.best
+    tuner = spec.make_tuner()
+    with RunFolder.to_read(tmp_path / "needed") as folder:
+        tell_all(tuner, folder.read.events())
+        assert {kept.segment for kept in folder.read.checkpoints()} == tuner.needed(3) == set(tuner.ranking()[:3])
+    assert rows["files on disk"] == sorted(f"{row['digest']}.safetensors" for row in rows["files"])
+    assert not check(tmp_path / "needed").findings
 
 
 def test_populations_of_several_shapes_are_one_study(tmp_path: Path) -> None:

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cartwheel.analysis.wording import plural
 from cartwheel.errors import ConfigError, StorageError
+from cartwheel.records import Issued, SegmentId
 from cartwheel.reruns import FollowSchedule
+from cartwheel.retention import needed
 from cartwheel.schedules.schedule import Schedule
 from cartwheel.spec import StudySpec, load_spec, parse_spec
 from cartwheel.store.examining import WRITES, Examination, Finding, examine
@@ -19,6 +22,7 @@ from cartwheel.store.repairing import repair
 from cartwheel.store.run_folder import DATABASE, LOCK, SPEC, write_text
 from cartwheel.store.state import StudyState
 from cartwheel.tuners.base import Tuner
+from cartwheel.tuning import NUM_FINALISTS
 
 SETTINGS = ("kind", "spec", "plan")
 """What of a study's own data nothing else follows from."""
@@ -63,7 +67,9 @@ def check(path: Path) -> Checked:
     findings += _about_missing_settings(examination)
     findings += _about_study_file(path, settings.spec)
     try:
-        findings += _about_tuner(settings.tuner(), examination.state)
+        tuner = settings.tuner()
+        findings += _about_tuner(tuner, examination.state)
+        notes += _about_missing_checkpoints(examination.state, settings, tuner)
     except ConfigError as error:
         notes.append(f"the log was not replayed with the tuner: {error}")
     return Checked(path, examination, findings, notes, owner)
@@ -101,6 +107,11 @@ class _Settings:
     def meta(self) -> dict[str, Any]:
         return {"kind": self.kind, "spec": self.spec.to_dict(), "plan": dict(self.plan)}
 
+    @property
+    def num_best(self) -> int:
+        """So many of the final ranking are chosen from."""
+        return NUM_FINALISTS if self.kind == "tune" else len(self.plan["seeds"])
+
     def tuner(self) -> Tuner:
         """A fresh one. Raises ConfigError if it cannot be made here."""
         if self.kind == "tune":
@@ -126,15 +137,32 @@ def _notes(examination: Examination) -> list[str]:
     state, notes = examination.state, list[str]()
     if examination.num_spare_files:
         notes.append(f"{examination.num_spare_files} files that nothing needs: `cartwheel tune` deletes them")
-    done = {id_ for id_, report in state.reports.items() if report.status == "done"}
-    if missing := done - state.checkpoints.keys():
-        notes.append(f"{len(missing)} checkpoints of finished segments are not kept: made again where they are needed")
-    other = [id_ for id_ in done & state.checkpoints.keys() if _is_another(state, id_)]
+    other = [id_ for id_ in _done(state) & state.checkpoints.keys() if _is_another(state, id_)]
     if other:
         notes.append(
             f"checkpoint of segment {', '.join(sorted(other))}: made again, with other bits than were reported"
         )
     return notes
+
+
+def _about_missing_checkpoints(state: StudyState, settings: _Settings, tuner: Tuner) -> Iterator[str]:
+    """``tuner`` was told the log."""
+    missing = _done(state) - state.checkpoints.keys()
+    if settings.spec.keep == "needed":
+        open_segments = [event.segment for event in state.events if isinstance(event, Issued)]
+        items = [own for own in open_segments if own.id not in state.reports]
+        evaluations = [kept.evaluation for kept in state.evaluations]
+        dropped = missing - needed(tuner, settings.num_best, [*items, *evaluations])
+        missing -= dropped
+        if dropped:
+            yield f"{plural(len(dropped), 'checkpoint')} dropped, because nothing can ask for them any more (keep)"
+    if missing:
+        what = plural(len(missing), "checkpoint")
+        yield f"{what} of finished segments not kept: made again where they are needed"
+
+
+def _done(state: StudyState) -> set[SegmentId]:
+    return {id_ for id_, report in state.reports.items() if report.status == "done"}
 
 
 def _is_another(state: StudyState, id_: Any) -> bool:

@@ -29,6 +29,11 @@ class Mending:
         self._waiting: list[Item] = []
         self._news: list[str] = []
 
+    @property
+    def items(self) -> list[Item]:
+        """What runs again, and what waits for that."""
+        return [*map(self._folder.read.segment, self._again), *self._waiting]
+
     def is_again(self, item: Item) -> bool:
         """Whether an item has reported, and runs only to make its checkpoint again."""
         return isinstance(item, Segment) and item.id in self._again

@@ -55,6 +55,11 @@ def segment_id(trial: int, index: int) -> SegmentId:
     return SegmentId(f"{trial}.{index}")
 
 
+def trial_of(segment: SegmentId) -> int:
+    """The trial of the segment with that id."""
+    return int(segment.partition(".")[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """The segments whose final checkpoints the four parts of an agent's state come from.

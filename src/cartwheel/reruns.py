@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from cartwheel.records import Evaluation, Event, Issued, Segment, SegmentId
+from cartwheel.records import Evaluation, Event, Issued, Segment, SegmentId, trial_of
 from cartwheel.schedules.schedule import Schedule
 from cartwheel.study import Purpose
 from cartwheel.tuners.history import History, require_planned
@@ -41,6 +41,9 @@ class FollowSchedule:
         ends = {chain[-1].id for chain in self._chains}
         return [segment for segment in self._history.ranking() if segment in ends]
 
+    def needed(self, num_best: int) -> set[SegmentId]:
+        return set(self.ranking()[:num_best] if self.is_done else self._history.ranking())
+
     def state(self) -> dict[str, Any]:
         return {"segments": self._history.state()}
 
@@ -56,15 +59,12 @@ def rerun_purpose(family: str, seeds: Sequence[int], num_episodes: int) -> Purpo
     """Trial k runs under the k-th seed of the family; each is evaluated for ``num_episodes`` (0: not at all)."""
 
     def evaluations(ranking: Sequence[SegmentId]) -> list[Evaluation]:
-        by_trial = sorted(ranking, key=_trial)
-        return [Evaluation(segment, seeds[_trial(segment)], num_episodes) for segment in by_trial if num_episodes]
+        by_trial = sorted(ranking, key=trial_of)
+        return [Evaluation(segment, seeds[trial_of(segment)], num_episodes) for segment in by_trial if num_episodes]
 
     return Purpose(
         segment_seed=lambda segment: (family, seeds[segment.trial]),
         evaluation_seed=lambda evaluation: (f"{family}-evaluation", evaluation.seed),
         evaluations=evaluations,
+        num_best=len(seeds),
     )
-
-
-def _trial(segment: SegmentId) -> int:
-    return int(segment.partition(".")[0])

@@ -60,6 +60,14 @@ class Study:
             self._checkpoints.get(segment, checkpoint),
         )
 
+    def checkpoint(self, segment: SegmentId) -> CheckpointId:
+        """The agent at the end of a finished segment. Raises UsageError if it was dropped or lost."""
+        if segment not in self._checkpoints:
+            cause = f"the checkpoint at the end of segment {segment} is not kept"
+            step = "choose the best agent, or begin the study anew with --keep all"
+            raise UsageError(cause, str(self.run_dir), step)
+        return self._checkpoints[segment]
+
     @property
     def num_failed(self) -> int:
         """Segments that failed or diverged."""

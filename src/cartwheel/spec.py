@@ -30,6 +30,7 @@
     num_episodes = 5             # played by each of the best 3 at the end; 0 for none
 
 ``model = "simulator"`` plans with the true dynamics: no model is learned, and what is tuned is the planner.
+``keep = "needed"`` drops checkpoints that nothing can ask for any more, as the study goes; "all" is the default.
 ``on_exploit = "keep"`` (or "cap", "exclude") says what counts of an episode whose physics broke: ``exploits.py``.
 
 An unknown key is an error, and every error is one line with the cause, the place and what to do.
@@ -61,6 +62,7 @@ WITHOUT_EFFECT = frozenset(
         "engine.max_call_s",
         "engine.max_worker_memory_mib",
         "engine.workers",
+        "keep",
         "task_file.path",
         *(f"failures.{kind}" for kind in FAILURE_KINDS),
     }
@@ -70,6 +72,7 @@ MAX_DEPTH = 8
 """Of tables in tables; the deepest that there is, a parameter's condition, is at 5."""
 MAX_RETRIES = 100
 
+Keep: TypeAlias = Literal["all", "needed"]
 ExecutorName: TypeAlias = Literal["inline", "processes", "ray"]
 Setting: TypeAlias = bool | int | float | str | list[int | float]
 
@@ -170,6 +173,7 @@ class StudySpec(_Table):
     task_file: TaskFileSpec | None = None
     on_exploit: OnExploit = "keep"
     model: Literal["learned", "simulator"] = "learned"
+    keep: Keep = "all"
     tuner: TunerSpec = TunerSpec()
     space: SpaceSpec = SpaceSpec()
     agent: dict[str, Setting] = {}
@@ -268,6 +272,8 @@ def differences(old: StudySpec, new: StudySpec) -> list[str]:
     found = [f"{key}: {before.get(key)} -> {after.get(key)}" for key in fixed]
     if new.num_episodes < old.num_episodes:
         found.append(f"num_episodes: {old.num_episodes} -> {new.num_episodes} (it can only grow)")
+    if (old.keep, new.keep) == ("needed", "all"):
+        found.append("keep: needed -> all (what was dropped cannot be kept)")
     return found
 
 

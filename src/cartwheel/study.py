@@ -4,15 +4,15 @@ The study commits and tells ``issued`` before a segment runs, commits every fini
 after it, and commits a report before the tuner hears of it. So the log always holds at least what anybody acted
 upon, and resuming is telling a fresh tuner the same events again; segments that were issued and have not reported go
 on from their newest checkpoint, under the same id and the same seeds. What ends badly is tried again in the same way,
-as often as the policy allows for its kind; then its failure is on record.
+as often as the policy allows for its kind; then its failure is on record. Checkpoints that nobody needs any more go
+with the commit that issues what comes next.
 """
 
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cartwheel.errors import CorruptCheckpoint
@@ -20,7 +20,9 @@ from cartwheel.executors.work import EpisodeDone, Executor, ItemDone, Outcome, S
 from cartwheel.mending import Item, Mending
 from cartwheel.observer import Observer
 from cartwheel.records import CheckpointId, Evaluation, FailureKind, Issued, Report, Reported, Retry, Segment, SegmentId
+from cartwheel.retention import Retention
 from cartwheel.retrying import Retries
+from cartwheel.spec import Keep
 from cartwheel.store.reading import KeptCheckpoint, KeptEvaluation
 from cartwheel.store.run_folder import RunFolder
 from cartwheel.store.writing import StudyWriter
@@ -43,6 +45,16 @@ class Purpose:
     evaluation_seed: Callable[[Evaluation], Names]
     evaluations: Callable[[Sequence[SegmentId]], list[Evaluation]]
     """From the tuner's final ranking."""
+    num_best: int
+    """So many of it are chosen from, evaluated or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """``retries``: how often what ends badly is tried again, by kind of failure. ``keep``: see ``retention``."""
+
+    retries: Mapping[FailureKind, int] = field(default_factory=dict)
+    keep: Keep = "all"
 
 
 class TimedExecutor(Executor, Protocol):
@@ -53,7 +65,7 @@ class TimedExecutor(Executor, Protocol):
 
 
 class StudyLoop:
-    """Runs one study in a run folder that this process owns. ``retries``: how often, by kind of failure."""
+    """Runs one study in a run folder that this process owns."""
 
     def __init__(
         self,
@@ -62,12 +74,13 @@ class StudyLoop:
         executor: TimedExecutor,
         purpose: Purpose,
         observers: Sequence[Observer] = (),
-        retries: Mapping[FailureKind, int] = MappingProxyType({}),
+        policy: Policy = Policy(),
     ) -> None:
         self._folder, self._tuner, self._executor, self._purpose = folder, tuner, executor, purpose
         self._observers = observers
-        self._retries = Retries(retries, folder.read.retries())
+        self._retries = Retries(policy.retries, folder.read.retries())
         self._mending = Mending(folder, self._say)
+        self._retention = Retention(folder, tuner, policy.keep, purpose.num_best)
         self._open: set[SegmentId | Evaluation] = set()
         self._session = folder.begin_session()
         self._started = time.perf_counter()
@@ -114,7 +127,7 @@ class StudyLoop:
                 for observer in self._observers:
                     observer.on_episode(segment, episode)
             self._go_on(segment)
-        for segment in self._mending.again(self._mending.lost()):
+        for segment in self._mending.again(self._retention.missed(self._mending.lost())):
             self._go_on(segment)
 
     def _go_on(self, segment: Segment) -> None:
@@ -151,10 +164,12 @@ class StudyLoop:
     def _issue(self) -> None:
         with self._own_time():
             segments = self._tuner.ask(self._executor.num_free)
-            if segments:
+            superfluous = self._superfluous()
+            if segments or superfluous:
                 with self._folder.commit() as writer:
                     for segment in segments:
                         writer.add_issued(segment)
+                    _drop(superfluous, writer)
         for segment in segments:
             with self._own_time():
                 self._tuner.tell(Issued(segment))
@@ -216,7 +231,10 @@ class StudyLoop:
             for retry in again:
                 writer.add_retry(retry)
             self._set_times(writer)
-        self._open -= {_name(outcome.item) for outcome in outcomes if isinstance(outcome, ItemDone)}
+        over = {_name(outcome.item) for outcome in outcomes if isinstance(outcome, ItemDone)}
+        self._open -= over
+        if over:
+            self._retention.note()
         for report in reports:
             self._tuner.tell(Reported(report))
         return reports
@@ -245,6 +263,7 @@ class StudyLoop:
         with self._folder.commit() as writer:
             for evaluation in wanted:
                 writer.add_evaluation(evaluation)
+            _drop(self._superfluous(), writer)
         for kept in self._folder.read.evaluations():
             if kept.status is None:
                 self._go_on_playing(kept)
@@ -259,6 +278,9 @@ class StudyLoop:
     def _close(self, item: Segment | Evaluation) -> None:
         """End an item whose last episode was committed before the process died."""
         self._take([ItemDone(item, "done", "", 0.0)])
+
+    def _superfluous(self) -> list[SegmentId]:
+        return self._retention.superfluous(self._mending.items)
 
     def _say(self, message: str) -> None:
         for observer in self._observers:
@@ -317,6 +339,11 @@ class StudyLoop:
             yield
         finally:
             self._own_s += time.perf_counter() - started
+
+
+def _drop(segments: Sequence[SegmentId], writer: StudyWriter) -> None:
+    for segment in segments:
+        writer.drop_checkpoint(segment)
 
 
 def _name(item: Segment | Evaluation) -> SegmentId | Evaluation:

@@ -21,7 +21,7 @@ from cartwheel.schedules.schedule import Schedule
 from cartwheel.spaces.space import Listed
 from cartwheel.spec import StudySpec, differences, parse_spec
 from cartwheel.store.run_folder import SPEC, RunFolder, write_text
-from cartwheel.study import Purpose, StudyLoop
+from cartwheel.study import Policy, Purpose, StudyLoop
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.rehearsal import expected_episodes, expected_segments
 
@@ -83,6 +83,7 @@ def tune(spec: StudySpec, run_dir: Path | None = None, running: Running | None =
         segment_seed=lambda segment: (spec.seed, "tune", segment.id),
         evaluation_seed=lambda evaluation: ("validation", evaluation.seed),
         evaluations=lambda ranking: _validations(spec, ranking),
+        num_best=NUM_FINALISTS,
     )
     running = running or Running()
     for warning in tuner.state().get("warnings", ()):
@@ -161,8 +162,8 @@ def _run(job: _Job, tuner: Tuner, purpose: Purpose, running: Running) -> Study:
         executor = running.backend.make(job.sized, job.reachable, folder.checkpoints, running.say)
         observers = (*running.observers, DiskUse(folder, job.amount, executor.num_free, running.say))
         try:
-            retries = job.spec.failures.retries
-            StudyLoop(folder, tuner, executor, purpose, observers, retries).run(should_stop)
+            policy = Policy(job.spec.failures.retries, job.spec.keep)
+            StudyLoop(folder, tuner, executor, purpose, observers, policy).run(should_stop)
         finally:
             executor.close()
     return Study(job.path)

@@ -112,9 +112,7 @@ def take(wanted: Wanted) -> Take:
     segment = study.best.segment if wanted.trial is None else _newest_done(study, wanted.trial)
     if wanted.episode is None:
         return _played(study, segment, wanted.seed)
-    checkpoint = study.tables.reports[segment].checkpoint
-    assert checkpoint is not None  # the segment is done
-    return _trained(study, segment, checkpoint, wanted.episode)
+    return _trained(study, segment, study.checkpoint(segment), wanted.episode)
 
 
 def take_watched(study: Study, watched: Watched) -> Take:
@@ -126,7 +124,10 @@ def take_watched(study: Study, watched: Watched) -> Take:
     with RunFolder.to_read(study.run_dir) as folder:
         kept = folder.read.checkpoint(segment)
     if kept is None or watched.episode not in study.tables.episodes[segment]:
-        raise UsageError("its actions are not kept: the segment failed", str(study.run_dir))
+        report = study.tables.reports.get(segment)
+        is_dropped = report is not None and report.status == "done"
+        why = "checkpoints were dropped that nothing needs" if is_dropped else "the segment failed"
+        raise UsageError(f"its actions are not kept: {why}", str(study.run_dir))
     return _trained(study, segment, kept.digest, index)
 
 
@@ -292,9 +293,8 @@ def _loaded(study: Study, spec: StudySpec, segment: SegmentId, config: Config) -
     prepare_jax(user_compile_cache())
     chosen = agent_setup(spec, [*corners(spec), config]).under(config)
     engine = Engine(chosen.task, chosen.shape, spec.engine.lanes)
-    checkpoint = study.tables.reports[segment].checkpoint
-    assert checkpoint is not None  # the segment is done
-    work = Work(Evaluation(segment, 0, 1), config, ("video",), StartFrom.whole(checkpoint), 0)
+    start_from = StartFrom.whole(study.checkpoint(segment))
+    work = Work(Evaluation(segment, 0, 1), config, ("video",), start_from, 0)
     with RunFolder.to_read(study.run_dir) as folder:
         state, _ = restore(folder.checkpoints, engine.fresh(work.seed), work)
     return engine, chosen.base, state

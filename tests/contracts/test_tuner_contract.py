@@ -211,6 +211,44 @@ def test_ranking_is_by_score(name: str, chosen: dict[str, Any], num_episodes: in
 
 
 @every_tuner
+@few
+@given(num_episodes=BUDGETS, lanes=LANES, seed=SEEDS, num_best=st.integers(1, 4))
+def test_what_is_not_needed_is_never_asked_for(
+    name: str, chosen: dict[str, Any], num_episodes: int, lanes: int, seed: int, num_best: int
+) -> None:
+    """Neither to start from nor as one of the best in the end; and once not needed is never needed."""
+    run = loop(make(name, chosen, num_episodes), seed, lanes=lanes).run()
+    tuner, done, dropped = make(name, chosen, num_episodes), set[SegmentId](), set[SegmentId]()
+    for event in run.log:
+        if isinstance(event, Issued) and event.segment.sources is not None:
+            assert not dropped.intersection(dataclasses.astuple(event.segment.sources))
+        tuner.tell(event)
+        if isinstance(event, Reported):
+            done.add(event.report.segment)
+        needed = tuner.needed(num_best)
+        assert needed <= done
+        assert not needed & dropped
+        dropped |= done - needed
+    assert tuner.needed(num_best) == set(tuner.ranking()[:num_best])
+
+
+@every_tuner
+@few
+@given(num_episodes=BUDGETS, seed=SEEDS, trouble=TROUBLE, num_events=st.integers(0, 60))
+def test_what_may_be_asked_for_next_is_needed(
+    name: str, chosen: dict[str, Any], num_episodes: int, seed: int, trouble: float, num_events: int
+) -> None:
+    """Also where segments fail: what begins next, and whatever may turn out as the best once all that runs fails."""
+    run = loop(make(name, chosen, num_episodes), seed, trouble=trouble, lanes=5).run(num_events)
+    needed = run.tuner.needed(3)
+    for segment in run.tuner.ask(10_000):
+        assert segment.sources is None or needed.issuperset(dataclasses.astuple(segment.sources))
+    before = {id_ for id_, report in reports(run.log).items() if report.status == "done"}
+    rest = Loop(run.tuner, SyntheticAgent(RICH, seed, trouble=1.0, skills=run.agent.skills), 5, 0, 0.0, run.running)
+    assert needed.issuperset(before.intersection(rest.run().tuner.ranking()[:3]))
+
+
+@every_tuner
 def test_ask_gives_at_most_what_is_free(name: str, chosen: dict[str, Any]) -> None:
     tuner = make(name, chosen, 6)
     assert tuner.ask(0) == []

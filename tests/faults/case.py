@@ -11,6 +11,7 @@ from typing import Any
 
 from cartwheel.errors import ExitCode
 from cartwheel.results import Study
+from cartwheel.spec import Keep
 from faults.child import ERRORS, RAN, STEPS, TOLD, Settings
 from faults.nursery import Nursery
 from snapshot import snapshot
@@ -20,6 +21,7 @@ STUDY = """
 env_id = "line"
 num_episodes = {num_episodes}
 seed = 3
+keep = "{keep}"
 [tuner]
 name = "pbt"
 population = {population}
@@ -40,6 +42,7 @@ class Size:
     population: int = 4
     num_episodes: int = 8
     lanes: int = 2
+    keep: Keep = "all"
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,12 @@ def whole(nursery: Nursery, quick_folder: Path) -> Whole:
     return run_whole(nursery, quick_folder / "whole", SMALL)
 
 
+@pytest.fixture(scope="session")
+def thin(nursery: Nursery, quick_folder: Path) -> Whole:
+    """The same study, which drops the checkpoints that nobody needs any more."""
+    return run_whole(nursery, quick_folder / "thin", Size(keep="needed"))
+
+
 @pytest.fixture
 def make_case(nursery: Nursery, quick_folder: Path, request: pytest.FixtureRequest) -> MakeCase:
     """New cases in folders of their own."""

@@ -4,6 +4,7 @@ import signal
 import time
 
 import numpy as np
+import pytest
 
 import faults
 from faults.case import Case, Whole, finish
@@ -25,28 +26,35 @@ def check_resumed(case: Case, whole: Whole, num_deaths: int = 1) -> None:
     whole.check(case, acknowledged, num_deaths)
 
 
-def test_killed_at_random_times(make_case: MakeCase, whole: Whole) -> None:
+@pytest.fixture(params=["whole", "thin"])
+def study(request: pytest.FixtureRequest) -> Whole:
+    """One that keeps all checkpoints, and one that drops some as it goes."""
+    found: Whole = request.getfixturevalue(request.param)
+    return found
+
+
+def test_killed_at_random_times(make_case: MakeCase, study: Whole) -> None:
     """The process group, 1 to 3 times in a row, then the same command to the end."""
     rng = np.random.default_rng(0)
-    for number in range(faults.count(ci=20, long=200)):
-        case = make_case(number)
+    for number in range(faults.count(ci=10, long=100)):
+        case = make_case(number, study.case.size)
         num_deaths = int(rng.integers(1, 4))
         for _ in range(num_deaths):
             pid = case.start()
-            time.sleep(rng.uniform(0.0, whole.wall_s))
+            time.sleep(rng.uniform(0.0, study.wall_s))
             case.kill(pid)
-        check_resumed(case, whole, num_deaths)
+        check_resumed(case, study, num_deaths)
 
 
-def test_killed_at_named_steps(make_case: MakeCase, whole: Whole) -> None:
+def test_killed_at_named_steps(make_case: MakeCase, study: Whole) -> None:
     """Right before and right after every kind of step on disk: each name in turn, at a random one of its times."""
-    counted = make_case("counted")
+    counted = make_case("counted", study.case.size)
     counted.run(has_steps=True)
     names = counted.steps()
     kinds, rng = sorted(set(names)), np.random.default_rng(1)
-    for number in range(faults.count(ci=20, long=200)):
+    for number in range(faults.count(ci=10, long=100)):
         places = [place for place, name in enumerate(names, 1) if name == kinds[number % len(kinds)]]
         action = "kill-before" if rng.random() < 0.5 else "kill-after"
-        case = make_case(number)
+        case = make_case(number, study.case.size)
         assert case.run(fault=Fault(int(rng.choice(places)), action)) == -signal.SIGKILL  # type: ignore[arg-type]
-        check_resumed(case, whole)
+        check_resumed(case, study)

@@ -17,6 +17,7 @@ from cartwheel.cli.options import (
     Count,
     Hours,
     Json,
+    Keep,
     Manner,
     Names,
     OnExploit,
@@ -66,6 +67,7 @@ def tune(
     seed: int | None = None,
     model: Literal["learned", "simulator"] | None = None,
     on_exploit: OnExploit | None = None,
+    keep: Keep | None = None,
     run_dir: Path | None = None,
     max_hours: Hours | None = None,
     settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
@@ -94,6 +96,8 @@ def tune(
         "simulator" plans with the true dynamics instead of a learned model, and tunes the planner.
     on_exploit: str
         What the tuner sees of an episode whose physics broke: its return, a capped one, or the worst (keep: default).
+    keep: str
+        Checkpoints: all (default), or only those that something may still ask for.
     run_dir: Path
         Where the study lives; default: runs/NAME.
     max_hours: float
@@ -110,6 +114,7 @@ def tune(
         "seed": seed,
         "model": model,
         "on_exploit": on_exploit,
+        "keep": keep,
     }
     spec = commands.read_spec(study, options, overrides(settings), own_code.run())
     return commands.do_tune(spec, run_dir, study, max_hours, manner.output())

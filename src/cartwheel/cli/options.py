@@ -30,6 +30,7 @@ Names = Annotated[
 # as cartwheel.spaces.space has it, which takes NumPy to import
 Selection = Literal["model", "planner", "joint"]
 OnExploit = Literal["keep", "cap", "exclude"]  # as cartwheel.exploits has it
+Keep = Literal["all", "needed"]  # as cartwheel.spec has it
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 Hours = Annotated[float, Parameter(validator=Number(gt=0))]
 

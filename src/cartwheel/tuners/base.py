@@ -36,6 +36,13 @@ class Tuner(Protocol):
         A tuner that stops trials early ranks by budget first, like Hyperband's authors: an early score is no result.
         """
 
+    def needed(self, num_best: int) -> set[SegmentId]:
+        """Finished segments whose checkpoints may be asked for from now on, whatever happens; if unsure, all.
+
+        To start a segment from, or because they may be among the ``num_best`` first of the final ranking. What is not
+        needed once never is again, unless the study is extended.
+        """
+
     def state(self) -> dict[str, Any]:
         """Everything the tuner knows, as JSON: equal states decide alike.
 

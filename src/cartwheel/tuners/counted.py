@@ -27,6 +27,9 @@ class CountedReturns:
     def ranking(self) -> list[SegmentId]:
         return self._tuner.ranking()
 
+    def needed(self, num_best: int) -> set[SegmentId]:
+        return self._tuner.needed(num_best)
+
     def state(self) -> dict[str, Any]:
         return self._tuner.state()
 

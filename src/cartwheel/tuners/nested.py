@@ -29,6 +29,7 @@ from cartwheel.records import (
     Value,
     Voided,
     segment_id,
+    trial_of,
 )
 from cartwheel.seeds import numpy_rng, seed_integer
 from cartwheel.spaces.space import Space
@@ -100,6 +101,15 @@ class Nested:
     def ranking(self) -> list[SegmentId]:
         return self._history.ranking(self._is_longest_first)
 
+    def needed(self, num_best: int) -> set[SegmentId]:
+        if self.is_done:
+            return set(self.ranking()[:num_best])
+        return {
+            _renumbered_id(segment, self._outer_trial(k))
+            for k, tuner in enumerate(self._tuners)
+            for segment in tuner.needed(num_best)
+        }
+
     def state(self) -> dict[str, Any]:
         states = [tuner.state() for tuner in self._tuners]
         return {
@@ -121,7 +131,7 @@ class Nested:
         return self._space.only(dynamic, fixed=shape)
 
     def _shape_of(self, segment: SegmentId) -> int:
-        return _trial(segment) % len(self._shapes)
+        return trial_of(segment) % len(self._shapes)
 
     def _tell(self, outer: SegmentId, event: Event) -> None:
         k = self._shape_of(outer)
@@ -132,8 +142,12 @@ class Nested:
 
     def _outer(self, segment: Segment, k: int) -> Segment:
         config = {**self._space.default, **self._shapes[k], **segment.config}
-        renumbered = self._renumbered(segment, lambda trial: trial * len(self._shapes) + k)
+        renumbered = self._renumbered(segment, self._outer_trial(k))
         return dataclasses.replace(renumbered, config=config)
+
+    def _outer_trial(self, k: int) -> Callable[[int], int]:
+        """From the numbers of the k-th inner tuner's trials to those of the study."""
+        return lambda trial: trial * len(self._shapes) + k
 
     def _inner(self, segment: Segment) -> Segment:
         """Raises ValueError unless values and sources are those of the trial's shape."""
@@ -161,10 +175,6 @@ class Nested:
             parts = dataclasses.asdict(segment.sources)
             sources = Sources(**{part: _renumbered_id(source, number) for part, source in parts.items()})
         return dataclasses.replace(segment, trial=number(segment.trial), sources=sources)
-
-
-def _trial(segment: SegmentId) -> int:
-    return int(segment.partition(".")[0])
 
 
 def _renumbered_id(segment: SegmentId, number: Callable[[int], int]) -> SegmentId:

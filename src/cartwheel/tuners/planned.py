@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, TypeAlias
 
-from cartwheel.records import Config, Event, Issued, Segment, SegmentId, Sources
+from cartwheel.records import Config, Event, Issued, Segment, SegmentId, Sources, trial_of
 from cartwheel.spaces.space import Space
 from cartwheel.tuners.base import settings_state
 from cartwheel.tuners.draws import first_config
@@ -60,6 +60,23 @@ class PlannedTuner(ABC):
 
     def ranking(self) -> list[SegmentId]:
         return self._history.ranking()
+
+    def needed(self, num_best: int) -> set[SegmentId]:
+        ranked = self.ranking()
+        if self.is_done:
+            return set(ranked[:num_best])
+        over = [id_ for id_ in ranked if not self._may_run(trial_of(id_))]
+        # of those that are over the order is settled, and what still runs can only come between them
+        return set(ranked).difference(over[num_best:]) | self._other_sources()
+
+    def _may_run(self, trial: int, /) -> bool:
+        """Whether a trial may run on, if nobody has stopped it: it runs, or has had less than the whole budget."""
+        newest = self._history.newest(trial)
+        return newest is None or newest.status == "running" or newest.goes_on(self._num_episodes)
+
+    def _other_sources(self) -> set[SegmentId]:
+        """What a trial may start from beside its own newest finished segment."""
+        return set()
 
     def state(self) -> dict[str, Any]:
         return {

@@ -35,6 +35,7 @@ from cartwheel.records import (
     Sources,
     Voided,
     segment_id,
+    trial_of,
 )
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.history import Aggregated, History
@@ -114,8 +115,14 @@ class Replicated:
     def is_done(self) -> bool:
         return self._inner.is_done
 
+    def needed(self, num_best: int) -> set[SegmentId]:
+        if self.is_done:
+            return set(self.ranking()[:num_best])
+        groups = self._open.keys() | {trial_of(segment) for segment in self._inner.needed(num_best)}
+        return {segment for trial, segment in self._newest_done().items() if trial // self._k in groups}
+
     def ranking(self) -> list[SegmentId]:
-        newest = {entry.segment.trial: entry.segment.id for entry in self._history if entry.status == "done"}
+        newest = self._newest_done()
         groups = [trial_of(best) * self._k for best in self._inner.ranking()]
         return [newest[trial] for start in groups for trial in range(start, start + self._k) if trial in newest]
 
@@ -127,6 +134,10 @@ class Replicated:
             "segments": self._history.state(),
             "warnings": inner.get("warnings", []),
         }
+
+    def _newest_done(self) -> dict[int, SegmentId]:
+        """The newest finished segment of every trial that has one."""
+        return {entry.segment.trial: entry.segment.id for entry in self._history if entry.status == "done"}
 
     def _waiting(self, num: int) -> Iterator[Segment]:
         for group in self._open.values():
@@ -189,10 +200,6 @@ def group_of(segment: Segment, num: int) -> Segment:
 
 def _outer(num: int, place: int, trial: int) -> int:
     return trial * num + place
-
-
-def trial_of(segment: SegmentId) -> int:
-    return int(segment.partition(".")[0])
 
 
 def _renumbered(segment: Segment, new: Callable[[int], int]) -> Segment:

@@ -96,6 +96,10 @@ class SerialHyperband(PlannedTuner):
     def ranking(self) -> list[SegmentId]:
         return self._history.ranking(is_longest_first=True)
 
+    def _may_run(self, trial: int, /) -> bool:
+        # who has ended is promoted from the newest rung, or not at all
+        return super()._may_run(trial) and (trial in self._rung or not self._has_ended(trial))
+
     def _plan(self, begun_with: int) -> None:
         chosen = self._settings
         table = brackets(begun_with, chosen.min_episodes, chosen.eta, chosen.flavour)

@@ -104,6 +104,10 @@ class Bracket:
         """The trials of the highest rung that was decided, in the order of age."""
         return [trial for trial, rung in self.rung_of.items() if rung == self._rung]
 
+    def has_stopped(self, trial: int) -> bool:
+        """Whether the trial was not promoted."""
+        return self.rung_of[trial] < self._rung
+
     def budget(self, trial: int) -> int:
         return self.rungs[self.rung_of[trial]].budget
 
@@ -175,6 +179,9 @@ class Halving(PlannedTuner):
 
     def ranking(self) -> list[SegmentId]:
         return self._history.ranking(is_longest_first=True)
+
+    def _may_run(self, trial: int, /) -> bool:
+        return super()._may_run(trial) and not self._bracket(trial).has_stopped(trial)
 
     def _in_order(self) -> Iterator[int]:
         yield 0

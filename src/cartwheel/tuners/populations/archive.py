@@ -43,9 +43,11 @@ class Archive:
         newest = ([record for record in kept if record.age <= max_age][-1:] for kept in self._steps.values())
         return sorted((record for last in newest for record in last), key=lambda r: (-r.score, r.trial))[: self._size]
 
-    def segments(self) -> list[SegmentId]:
-        """Every segment whose checkpoint may still be asked for."""
-        return [record.segment for trial in sorted(self._steps) for record in self._steps[trial]]
+    def best_from(self, age: int) -> list[Record]:
+        """What is among the best for that age, or for a higher one. For no age does a record come back once it left."""
+        later = {record.age for kept in self._steps.values() for record in kept if record.age > age}
+        found = {record for each in (age, *later) for record in self.best(each)}
+        return sorted(found, key=lambda record: (record.trial, record.age))
 
     def state(self) -> list[dict[str, Any]]:
         return [dataclasses.asdict(record) for trial in sorted(self._steps) for record in self._steps[trial]]

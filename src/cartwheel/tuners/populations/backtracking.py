@@ -78,6 +78,14 @@ class Backtracking:
             if (found := records[own.stop]) and self._margin.is_below(history.score(own.id), found[-1].score, spread)
         }
 
+    def returnable(self, age: int) -> list[Record]:
+        """What members of at least that age may go back to, from there on, and from wherever they went back to."""
+        if not self._is_age_compared:
+            return self._archive.best()
+        found = self._archive.best_from(age)
+        lowest = min([age, *(record.age for record in found)])
+        return found if lowest == age else self.returnable(lowest)
+
     def explore(self, source: SegmentId, config: Config, rng: np.random.Generator) -> dict[str, Value]:
         """The config to go on with from ``source``, which was trained with ``config``."""
         return self._tabu(source, config, rng)

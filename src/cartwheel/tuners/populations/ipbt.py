@@ -19,7 +19,7 @@ criterion for slow progress; the other half of the configs is explored, not chos
 restarts; the population does not begin twice as large. Ours is the best member that goes on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -28,6 +28,7 @@ from cartwheel.records import Segment, ShrinkPerturb, Sources
 from cartwheel.spaces.space import Space
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.history import best_first
+from cartwheel.tuners.populations.archive import Record
 from cartwheel.tuners.populations.backtracking import spread_of
 from cartwheel.tuners.populations.pbt import Generation, Pbt
 from cartwheel.tuners.populations.pbt_settings import PbtSettings
@@ -96,6 +97,9 @@ class Restarting:
             copies = population.copies(evolving, evolving)
             steps = [copies.get(own.trial) or population.own_step(own) for own in members]
         return Generation(steps, self._interval_episodes)
+
+    def returnable(self, _age: int, /) -> Sequence[Record]:
+        return ()
 
     def state(self) -> dict[str, Any]:
         best = None if self._best == -inf else self._best

@@ -23,6 +23,7 @@ from cartwheel.records import Segment
 from cartwheel.spaces.space import Space
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.history import best_first
+from cartwheel.tuners.populations.archive import Record
 from cartwheel.tuners.populations.pbt import Generation, Pbt
 from cartwheel.tuners.populations.pbt_settings import PbtSettings
 from cartwheel.tuners.populations.population import Population, Step
@@ -81,6 +82,9 @@ class MultipleFrequencies:
         return Generation(
             [changes.get(own.trial) or population.own_step(own) for own in members], self._settings.interval_episodes
         )
+
+    def returnable(self, _age: int, /) -> Sequence[Record]:
+        return ()
 
     def state(self) -> dict[str, Any]:
         return {}

@@ -26,6 +26,7 @@ from cartwheel.records import Config, Segment
 from cartwheel.spaces.space import Float, Int, Space
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.history import Entry, History
+from cartwheel.tuners.populations.archive import Record
 from cartwheel.tuners.populations.gaussian_process import Array, Kernel, Posterior, UpperBound, fit
 from cartwheel.tuners.populations.pbt import Generation, Pbt
 from cartwheel.tuners.populations.pbt_settings import PbtSettings
@@ -88,6 +89,9 @@ class Bandit:
             kernel = fit(gains.times, gains.units, gains.targets, population.rng("model", members[0]))
             self._choose(steps, members, kernel, gains, population)
         return Generation(steps, self._settings.interval_episodes)
+
+    def returnable(self, _age: int, /) -> Sequence[Record]:
+        return ()
 
     def state(self) -> dict[str, Any]:
         return {}

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from cartwheel.records import Event, Issued, Segment
 from cartwheel.spaces.space import Space
 from cartwheel.tuners.base import Tuner
+from cartwheel.tuners.populations.archive import Record
 from cartwheel.tuners.populations.pbt_settings import PbtSettings
 from cartwheel.tuners.populations.population import Population, PopulationTuner, Step
 
@@ -36,6 +37,9 @@ class Evolution(Protocol):
     def decide(self, population: Population, members: list[Segment]) -> Generation:
         """From the segments that a generation has ended with, one per member. Called once per generation."""
 
+    def returnable(self, age: int, /) -> Sequence[Record]:
+        """Checkpoints that members of at least that age may return to, beside those of lineages."""
+
     def state(self) -> dict[str, Any]:
         """What it knows beyond the history, as JSON."""
 
@@ -51,6 +55,9 @@ class Truncating:
         return Generation(
             [copies.get(own.trial) or population.own_step(own) for own in members], self._interval_episodes
         )
+
+    def returnable(self, _age: int, /) -> Sequence[Record]:
+        return ()
 
     def state(self) -> dict[str, Any]:
         return {}
@@ -75,6 +82,9 @@ class Pbt(PopulationTuner):
         self._evolution, self._warnings = evolution, list(warnings)
         begin = [Step(self._draw(trial)) for trial in range(settings.population)]
         self._begin(0, Generation(begin, settings.interval_episodes))
+
+    def _returnable(self, age: int, /) -> Sequence[Record]:
+        return self._evolution.returnable(age)
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"evolution": self._evolution.state(), "warnings": self._warnings}

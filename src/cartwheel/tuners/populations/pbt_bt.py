@@ -12,14 +12,14 @@ Where the released code and the paper's text part, the text counts: the archive 
 the agents instead of positions in a log, and a score of 0 is a score.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cartwheel.records import Segment, Sources
 from cartwheel.spaces.space import Space
 from cartwheel.tuners.base import Tuner
-from cartwheel.tuners.populations.archive import Archive
+from cartwheel.tuners.populations.archive import Archive, Record
 from cartwheel.tuners.populations.backtracking import Backtracking, Margin, MarginUnit
 from cartwheel.tuners.populations.pbt import Generation, Pbt
 from cartwheel.tuners.populations.pbt_settings import AISTATS2021 as PBT_AISTATS2021
@@ -89,6 +89,9 @@ class Returning:
         return Generation(
             [changes.get(own.trial) or population.own_step(own) for own in members], self._interval_episodes
         )
+
+    def returnable(self, age: int, /) -> Sequence[Record]:
+        return self._backtracking.returnable(age)
 
     def state(self) -> dict[str, Any]:
         return self._backtracking.state()

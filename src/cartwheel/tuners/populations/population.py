@@ -12,8 +12,8 @@ is spent.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
 from math import inf
 from typing import Any
 
@@ -25,6 +25,7 @@ from cartwheel.spaces.space import Space
 from cartwheel.tuners.draws import fresh_config
 from cartwheel.tuners.history import History
 from cartwheel.tuners.planned import PlannedTuner
+from cartwheel.tuners.populations.archive import Record
 from cartwheel.tuners.populations.pbt_settings import PbtSettings
 
 
@@ -97,6 +98,14 @@ class Population:
             segment = None if entry is None else entry.segment
         return segment
 
+    def down_to(self, newest: SegmentId, age: int) -> Iterator[SegmentId]:
+        """The segments of a lineage, from its newest one down to the first that ends at ``age`` or before."""
+        entry = self.history.find(newest)
+        while entry is not None:
+            yield entry.segment.id
+            parent = entry.segment.parent
+            entry = None if parent is None or entry.segment.stop <= age else self.history.find(parent)
+
     def copy(self, own: Segment, donor: Segment, config: Config) -> Step:
         """Go on from the donor's checkpoint; of what the settings do not copy, a sound member keeps its own."""
         kept = own if self.is_sound(own) else donor
@@ -123,6 +132,26 @@ class PopulationTuner(PlannedTuner):
     @abstractmethod
     def _plan(self, ended: Segment) -> None:
         """Called when a segment has ended, well or badly: put into the queue what can be decided now."""
+
+    def _returnable(self, _age: int, /) -> Sequence[Record]:
+        """What members of at least an age may return to, beside checkpoints of their own and others' lineages."""
+        return ()
+
+    def _may_run(self, _trial: int, /) -> bool:
+        # also who failed does, and who is over is compared with
+        return True
+
+    def _other_sources(self) -> set[SegmentId]:
+        """What was decided, what may be returned to, and all lineages down to the lowest age of a comparison."""
+        under_way = [*self._queue.values(), *self._running.values()]
+        age = min(segment.start for segment in under_way)
+        records = self._returnable(age)
+        age = min([age, *(record.age for record in records)])
+        ended = [own.id for own in self._newest_ended if own is not None and self._population.is_sound(own)]
+        newest = [*ended, *(own.parent for own in under_way if own.parent is not None)]
+        lineages = {id_ for own in newest for id_ in self._population.down_to(own, age)}
+        decided = {id_ for own in self._queue.values() if own.sources for id_ in astuple(own.sources)}
+        return lineages | decided | {record.segment for record in records}
 
     def _next(self, trial: int) -> Segment | None:
         return self._queue.get(trial)
