@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.sharding import SingleDeviceSharding
 from numpy.typing import NDArray
 
@@ -334,7 +334,8 @@ def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any)
         return jax.tree.map(lambda leaf: jnp.repeat(leaf[None], num_lanes, axis=0), one)
 
     def load(states: PetsState, one: PetsState, lane: Array) -> Any:
-        return jax.tree.map(lambda all_, new: all_.at[lane].set(new), states, one)
+        # a scatter, as `.at[lane].set` would be, takes XLA several times as long to compile
+        return jax.tree.map(lambda all_, new: lax.dynamic_update_index_in_dim(all_, new, lane, 0), states, one)
 
     # the types of these are those of pets.act and pets.learn, with a lane axis in front
     def act(states: Any, memory: Any, hypers: Any, bounds: Any, obs: Any, is_random: Any, keys: Any, t: Any) -> Any:

@@ -4,6 +4,8 @@ import errno
 import io
 import json
 import math
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +36,7 @@ def drive(view: Observer, tables: StudyTables) -> None:
     """Tell a view a whole study, generation by generation, as the loop would."""
     view.on_begin([])
     view.on_message("compiling for cpu device 0")
-    view.on_message("compiled in 12.0 s")
+    view.on_message("compiled for cpu device 0 in 12.0 s")
     for generation in range(1 + max(segment.index for segment in tables.segments.values())):
         segments = [segment for segment in tables.segments.values() if segment.index == generation]
         for segment in segments:
@@ -178,16 +180,41 @@ def test_a_large_population_shows_its_best() -> None:
     assert "best" in text
 
 
-def test_compiling_is_shown_until_it_is_over() -> None:
+def test_what_compiles_is_shown_with_its_seconds_until_it_is_over() -> None:
+    """By device, whatever else is said meanwhile."""
     view = TableView(Progress(), "member", Console(file=io.StringIO(), width=120), seconds().__next__)
-    console = Console(file=io.StringIO(), width=120)
+    console = Console(file=io.StringIO(), width=200)
     shown = []
-    for message in ("compiling for cpu device 0", "compiled in 12.0 s"):
+    for message in (
+        "compiling for cpu device 0",
+        "worker 1: compiling for cpu device 0",
+        "checkpoints will take up to 1 MB",
+        "compiled for cpu device 0 in 12.0 s",
+        "worker 1: compiled for cpu device 0 in 12.5 s",
+    ):
         view.on_message(message)
         with console.capture() as capture:
             console.print(view.renderable())
-        shown.append("first run only" in capture.get())
-    assert shown == [True, False]
+        shown.append(re.findall(r"(worker \d: )?(cpu device \d) \(([\d.]+) s\)", capture.get()))
+    first, second = ("", "cpu device 0"), ("worker 1: ", "cpu device 0")
+    assert [[row[:2] for row in rows] for rows in shown] == [[first], [first, second], [first, second], [second], []]
+    waited = [float(rows[-1][2]) for rows in shown[1:4]]
+    assert waited == sorted(set(waited))
+
+
+@pytest.mark.timeout(30)  # it waits for what it expects to read
+def test_a_terminal_counts_while_nothing_else_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What compiles takes the study's time: the terminal shows that it is not dead, without being told anything."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    leader, follower = os.openpty()
+    with open(follower, "w", encoding="utf-8") as terminal, make_view(stream=terminal) as view:
+        assert isinstance(view, TableView)
+        view.on_message("compiling for cpu device 0")
+        shown = b""
+        while len(set(re.findall(rb"cpu device 0 \(([\d.]+) s\)", shown))) < 3:
+            shown += os.read(leader, 65536)
+    os.close(leader)
 
 
 class ClosedPipe(io.StringIO):

@@ -124,9 +124,10 @@ class AgentLanes:
         self._engines.close()
 
     def _build(self, shape: PetsShape) -> Engine:
-        self._place.say(f"compiling for {self._device.platform} device {self._device.id}")
+        device = f"{self._device.platform} device {self._device.id}"
+        self._place.say(f"compiling for {device}")
         engine = Engine(self._setup.task, shape, self._place.num_lanes, self._device, self._make)
-        self._place.say(f"compiled in {engine.compile_s:.1f} s")
+        self._place.say(f"compiled for {device} in {engine.compile_s:.1f} s")
         self.compile_s += engine.compile_s
         return engine
 

@@ -18,16 +18,18 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from cartwheel.analysis.wording import number
+from cartwheel.analysis.wording import duration, number
 from cartwheel.exploits import OnExploit
 from cartwheel.observer import Observer
 from cartwheel.records import Episode, Evaluation, Event, Report, Segment
 from cartwheel.report.plain import (
-    COMPILING,
+    ONLY_FIRST,
+    Compilation,
     JsonView,
     LineView,
     QuietView,
     UnfailingStream,
+    compilation,
     evaluation_text,
     failure_text,
     incidents,
@@ -77,6 +79,26 @@ def make_view(
     return TableView(progress, noun, console) if can_redraw else LineView(progress, noun, stream)
 
 
+class _Compiling:
+    """What compiles now, and since when, by device: a line that moves, and counts the seconds whenever it is drawn."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock, self._spinner = clock, Spinner("dots")
+        self.since: dict[str, float] = {}
+
+    def note(self, about: Compilation) -> None:
+        """Something has begun to compile, or has compiled."""
+        self.since.pop(about.place, None)
+        if not about.is_over:
+            self.since[about.place] = self._clock()
+
+    def __rich__(self) -> Spinner:
+        now = self._clock()
+        places = ", ".join(f"{place} ({duration(now - since)})" for place, since in list(self.since.items()))
+        self._spinner.update(text=Text(f"compiling for {places} ... ({ONLY_FIRST})"))
+        return self._spinner
+
+
 class TableView:
     """A live table: a row per member, the best marked, and a line with what the whole study has come to."""
 
@@ -86,14 +108,14 @@ class TableView:
         self._progress, self._noun, self._clock = progress, noun, clock
         self._live = Live(console=console, refresh_per_second=4)
         self._lock = threading.Lock()
-        self._spinner: Spinner | None = None
+        self._compiling = _Compiling(clock)
 
     def __enter__(self) -> "TableView":
         self._live.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._spinner = None
+        self._compiling.since.clear()
         self._show()
         self._live.__exit__(None, None, None)
 
@@ -124,12 +146,13 @@ class TableView:
         self._live.console.print(Text(evaluation_text(result)))
 
     def on_message(self, message: str) -> None:
-        """May come from another thread. Compiling shows as a spinner, everything else as a line above the table."""
-        text = Text(message_text(message))
-        is_compiling = message.startswith(COMPILING)
-        self._spinner = Spinner("dots", text) if is_compiling else None
-        if not is_compiling:
-            self._live.console.print(text)
+        """May come from another thread. What compiles shows as a spinner, everything else as a line above the table."""
+        about = compilation(message)
+        with self._lock:
+            if about is not None:
+                self._compiling.note(about)
+        if about is None or about.is_over:
+            self._live.console.print(Text(message_text(message)))
         self._show()
 
     def _show(self) -> None:
@@ -152,7 +175,7 @@ class TableView:
         below = [Text("  " + "   ".join(line)) for line in lines if line]
         if len(shown) < len(progress.members):
             below.insert(0, Text(f"  and {len(progress.members) - len(shown)} more", "dim"))
-        return Group(table, *below, *([self._spinner] if self._spinner else []))
+        return Group(table, *below, *([self._compiling] if self._compiling.since else []))
 
     def _cells(self, member: Member) -> list[str]:
         segment = member.segment

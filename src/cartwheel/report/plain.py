@@ -7,9 +7,11 @@ nobody watches.
 import contextlib
 import json
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 from cartwheel.analysis.wording import duration, number, plural
@@ -18,8 +20,9 @@ from cartwheel.records import Episode, Evaluation, Event, Report, Segment, in_wo
 from cartwheel.report.progress import Progress, is_copy
 from cartwheel.store.reading import KeptEvaluation
 
-COMPILING = "compiling"
-"""Executors say so, in their first word, when a program compiles."""
+_COMPILATION = re.compile(r"(?P<worker>worker \d+: )?(?P<how>compiling|compiled) for (?P<place>.+?)(?: in [\d.]+ s)?")
+"""What lanes say when they begin to compile a program, and when they have; workers are named before it."""
+ONLY_FIRST = "first run only; later ones find it in the cache"
 
 
 class QuietView(SilentObserver):
@@ -202,10 +205,27 @@ def _ended_badly(name: str, end: Report | KeptEvaluation) -> str:
     return printable(f"{name} {end.status}{kind}: {end.reason or 'no reason given'}")
 
 
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """A message about compiling: for which device, and whether it is over."""
+
+    place: str
+    is_over: bool
+
+
+def compilation(message: str) -> Compilation | None:
+    """What a message says about compiling; None if it is about something else."""
+    found = _COMPILATION.fullmatch(message)
+    if found is None:
+        return None
+    return Compilation((found["worker"] or "") + found["place"], found["how"] == "compiled")
+
+
 def message_text(message: str) -> str:
     """A message as it is; that something compiles is explained."""
-    is_compiling = message.startswith(COMPILING)
-    return printable(f"{message} ... (first run only; later ones find it in the cache)" if is_compiling else message)
+    begun = compilation(message)
+    is_begun = begun is not None and not begun.is_over
+    return printable(f"{message} ... ({ONLY_FIRST})" if is_begun else message)
 
 
 def _finite(value: Any) -> Any:
