@@ -18,7 +18,7 @@ from cartwheel.report.page import write_report
 from cartwheel.results import Study
 from cartwheel.spec import StudySpec
 from cartwheel.tuning import tune
-from cartwheel.videos import Film, Wanted, make_moments, make_video, take, take_watched
+from cartwheel.videos import Cut, Film, Wanted, make_moments, make_video, take, take_watched
 
 av = pytest.importorskip("av", reason="videos need the extra `video`")
 NUM_STEPS = 6
@@ -78,6 +78,32 @@ def test_a_training_episode_and_a_validation_are_filmed_as_recorded(study: Study
         assert sum(1 for _ in container.decode(video=0)) == NUM_STEPS
 
 
+def test_a_cut_shows_its_steps_of_three_episodes_under_their_titles(study: Study, tmp_path: Path) -> None:
+    """Steps 2 to 4 of all three, each 100 pixels wide; a return up to there is not held against the record."""
+    wanted = [Wanted(study.run_dir, 0, episode) for episode in (0, 1, 1)]
+    try:
+        film = make_video(wanted, tmp_path / "film.mp4", Cut(2, 4, width_px=101), ["one", "two", "three"])
+    except UsageError as error:
+        pytest.skip(str(error))  # no OpenGL here
+    assert film.notes == ()
+    with av.open(str(film.path)) as container:
+        pictures = [frame.width for frame in container.decode(video=0)]
+    assert pictures == [300] * 3
+
+
+@pytest.mark.parametrize(
+    ("cut", "titles", "said"),
+    [
+        (Cut(7, None), (), "choose some from 1 to 6"),
+        (Cut(4, 3), (), "choose some from 1 to 6"),
+        (Cut(), ("a", "b"), "2 titles for 1 episode"),
+    ],
+)
+def test_a_cut_that_shows_nothing_is_refused(study: Study, cut: Cut, titles: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        make_video([Wanted(study.run_dir, 0, 1)], None, cut, titles)
+
+
 def test_the_random_episode_can_be_seen_again(study: Study) -> None:
     found = take(Wanted(study.run_dir, trial=0, episode=0))
     assert found.recorded is not None
@@ -95,7 +121,7 @@ def test_what_is_not_there_is_said(study: Study, wanted: dict[str, int], said: s
 
 def test_a_moment_needs_something_implausible(study: Study, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing implausible"):
-        make_video([Wanted(study.run_dir, episode=1)], tmp_path / "film.mp4", is_moment=True)
+        make_video([Wanted(study.run_dir, episode=1)], tmp_path / "film.mp4", Cut(is_moment=True))
 
 
 def test_the_moments_of_all_exploits_are_filmed_and_the_report_links_them(exploited: Study) -> None:
@@ -129,7 +155,7 @@ def test_an_episode_that_failed_is_not_filmed_and_the_reason_is_said(exploited: 
         take_watched(exploited, lost)
 
 
-@pytest.mark.parametrize("also", [["--trial", "0"], ["--moment"], ["--out", "film.mp4"]])
+@pytest.mark.parametrize("also", [["--trial", "0"], ["--moment"], ["--out", "film.mp4"], ["--width", "100"]])
 def test_all_exploits_and_a_choice_exclude_each_other(
     also: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

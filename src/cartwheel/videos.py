@@ -7,7 +7,7 @@ study's validation where the checkpoint was validated, so that its return, too, 
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from cartwheel.engine import Engine
     from cartwheel.envs.rendering import Frame, Recipe
 
-SIZE = (480, 360)
-"""Width and height of a picture in pixels."""
+WIDTH_PX = 480
+"""Of one picture; it is three quarters as high."""
 BEFORE_STEPS, AFTER_STEPS = 80, 60
 """What a film of a moment shows around it."""
 
@@ -72,6 +72,37 @@ class Take:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """What a film shows of its takes: steps, from 1, up to the longest one's last (None) or to ``last_step``.
+
+    ``is_moment``: only what is around the first implausible step of the first take.
+    """
+
+    first_step: int = 1
+    last_step: int | None = None
+    is_moment: bool = False
+    width_px: int = WIDTH_PX
+
+    def steps(self, takes: Sequence[Take]) -> range:
+        """Raises UsageError if there are none, or none of one of the takes."""
+        lengths = [len(one.recipe.actions) for one in takes]
+        last_step = min(self.last_step or max(lengths), max(lengths))
+        steps = _moment(takes[0]) if self.is_moment else range(self.first_step, last_step + 1)
+        if not steps or steps[0] > min(lengths):
+            cause = f"the film is to begin at step {self.first_step if not steps else steps[0]}"
+            raise UsageError(cause, "--first-step, --last-step", f"choose some from 1 to {min(lengths)}")
+        return steps
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels: even, as H.264 wants them."""
+        return self.width_px // 2 * 2, self.width_px * 3 // 8 * 2
+
+
+WHOLE = Cut()
+
+
+@dataclass(frozen=True, slots=True)
 class Film:
     """What was made. ``returns``: what each take came to; ``notes``: what does not agree with the record."""
 
@@ -80,14 +111,18 @@ class Film:
     notes: tuple[str, ...]
 
 
-def make_video(wanted: Sequence[Wanted], out: Path | None = None, is_moment: bool = False) -> Film:
+def make_video(wanted: Sequence[Wanted], out: Path | None = None, cut: Cut = WHOLE, titles: Sequence[str] = ()) -> Film:
     """Film episodes side by side into ``out``, by default into ``videos/`` of the first one's run folder.
 
-    ``is_moment``: only what is around the first implausible step of the first one. Raises UsageError, StorageError.
+    ``titles`` stand above them, by default what they are. Raises UsageError, StorageError.
     """
+    if titles and len(titles) != len(wanted):
+        told = f"{plural(len(titles), 'title')} for {plural(len(wanted), 'episode')}"
+        raise UsageError(told, "--title", "give one for each, or none")
     takes = [take(one) for one in wanted]
-    name = (takes[0].moment or f"{_name_of(wanted)}-moment") if is_moment else _name_of(wanted)
-    return film(takes, out or _film_path(wanted[0].run_dir, name), is_moment)
+    takes = [replace(one, title=title) for one, title in zip(takes, titles, strict=True)] if titles else takes
+    name = (takes[0].moment or f"{_name_of(wanted)}-moment") if cut.is_moment else _name_of(wanted)
+    return film(takes, out or _film_path(wanted[0].run_dir, name), cut)
 
 
 def make_moments(run_dir: Path) -> Iterator[Film | str]:
@@ -101,7 +136,7 @@ def make_moments(run_dir: Path) -> Iterator[Film | str]:
         if path.exists():
             continue
         try:
-            yield film([take_watched(study, watched)], path, is_moment=True)
+            yield film([take_watched(study, watched)], path, Cut(is_moment=True))
         except UsageError as error:
             yield f"{path.stem.replace('-', ' ')}: {error}"
 
@@ -131,24 +166,24 @@ def take_watched(study: Study, watched: Watched) -> Take:
     return _trained(study, segment, kept.digest, index)
 
 
-def film(takes: Sequence[Take], out: Path, is_moment: bool = False) -> Film:
+def film(takes: Sequence[Take], out: Path, cut: Cut = WHOLE) -> Film:
     """Draw, caption and encode. Raises UsageError if takes cannot be shown together."""
     from cartwheel.envs import rendering
 
     tasks = [one.recipe.task for one in takes]
     if len({task.env_id for task in tasks}) > 1:
         raise UsageError("episodes of different tasks are not shown side by side", "--beside", "film them apart")
-    returns = [math.nan] * len(takes)
-    steps = _moment(takes[0]) if is_moment else range(1, max(len(one.recipe.actions) for one in takes) + 1)
+    returns, steps = [math.nan] * len(takes), cut.steps(takes)
 
     def pictures(place: int, one: Take) -> Iterator[Pixels]:
-        for frame in rendering.frames(one.recipe, SIZE, steps):
+        for frame in rendering.frames(one.recipe, cut.size, steps):
             returns[place] = frame.total
             yield captioned(frame.pixels, _caption(one.title, frame))
 
     reels = [pictures(place, one) for place, one in enumerate(takes)]
     path = write_mp4(out, side_by_side(reels), rendering.frames_per_s(tasks[0]))
-    notes = [] if is_moment else list(_disagreements(takes, returns))
+    is_whole = steps[-1] >= max(len(one.recipe.actions) for one in takes)
+    notes = list(_disagreements(takes, returns)) if is_whole else []
     return Film(path, tuple(returns), tuple(notes))
 
 
@@ -165,7 +200,8 @@ def _caption(title: str, frame: "Frame") -> Caption:
         parts.append(f"{frame.speed_m_s:,.1f} m/s")
     if frame.num_turns is not None:
         parts.append(plural(frame.num_turns, "full turn"))
-    return Caption((title, "   ".join(parts)), ("implausible: " + ", ".join(frame.kinds)) if frame.kinds else "")
+    noted = ", ".join(kind.removesuffix("_out_of_bounds") for kind in frame.kinds)
+    return Caption((title, "   ".join(parts)), f"implausible: {noted}" if noted else "")
 
 
 def _moment(one: Take) -> range:

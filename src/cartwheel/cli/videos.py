@@ -1,9 +1,11 @@
 """``cartwheel video``: films of episodes."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from cartwheel.cli.options import NO_CODE, Json, OwnCode, Quiet
+from cyclopts import Parameter, validators
+
+from cartwheel.cli.options import NO_CODE, Count, Json, OwnCode, Quiet
 
 if TYPE_CHECKING:
     from cartwheel.cli.commands import Output
@@ -15,11 +17,15 @@ def video(
     *,
     trial: int | None = None,
     episode: int | None = None,
-    beside: Path | None = None,
+    beside: Annotated[list[Path], Parameter(negative=())] = [],  # noqa: B006 - only read
     beside_trial: int | None = None,
     beside_episode: int | None = None,
     moment: bool = False,
     exploits: bool = False,
+    first_step: Count = 1,
+    last_step: Count | None = None,
+    title: Annotated[list[str], Parameter(negative=())] = [],  # noqa: B006 - only read
+    width: Annotated[int, Parameter(validator=validators.Number(gte=64, lte=4096))] = 480,
     seed: int = 0,
     out: Path | None = None,
     own_code: OwnCode = NO_CODE,
@@ -36,16 +42,24 @@ def video(
         Whose agent; default: the best.
     episode: int
         One that it was trained in (0 is the random one); default: it plays one now, the first of its validation.
-    beside: Path
-        Run folder of an agent to show beside it, such as one trained under the default config.
+    beside: list[Path]
+        Run folder of an agent to show beside it, such as one trained under the default config; give several for more.
     beside_trial: int
-        Of that folder, or of the same one.
+        Of those folders, or of the same one.
     beside_episode: int
         Likewise.
     moment: bool
         Only the moment at which physics first became implausible.
     exploits: bool
         The moments of all implausible episodes that the report lists, which links to them.
+    first_step: int
+        Where the film begins.
+    last_step: int
+        Where it ends; default: with the last episode.
+    title: list[str]
+        What stands above the first episode; repeat it for those beside.
+    width: int
+        Of one picture in pixels.
     seed: int
         Of an episode played by an agent that was not validated.
     out: Path
@@ -53,20 +67,21 @@ def video(
     """
     from cartwheel.cli.commands import Output
     from cartwheel.errors import ExitCode, UsageError
-    from cartwheel.videos import Wanted, make_video
+    from cartwheel.videos import Cut, Wanted, make_video
 
     own_code.run()
     wanted = [Wanted(run_dir, trial, episode, seed)]
-    if beside is not None or beside_trial is not None or beside_episode is not None:
-        wanted.append(Wanted(beside or run_dir, beside_trial, beside_episode, seed))
+    if beside or beside_trial is not None or beside_episode is not None:
+        wanted += [Wanted(folder, beside_trial, beside_episode, seed) for folder in beside or [run_dir]]
+    cut = Cut(first_step, last_step, moment, width)
     output = Output(quiet, as_json)
     if exploits:
-        if moment or out is not None or wanted != [Wanted(run_dir, seed=seed)]:
+        if cut != Cut() or title or out is not None or wanted != [Wanted(run_dir, seed=seed)]:
             raise UsageError(
                 "--exploits films all moments", "command line", "leave out what chooses episodes and --out"
             )
         return _film_moments(run_dir, output)
-    film = make_video(wanted, out, moment)
+    film = make_video(wanted, out, cut, title)
     for note in film.notes:
         output.note(note)
     returns = " and ".join(f"{return_:.6g}" for return_ in film.returns)
