@@ -13,7 +13,7 @@ import pytest
 
 from cartwheel.errors import StorageError
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, StartFrom, Work
-from cartwheel.records import CheckpointId, Config, Evaluation, Segment, SegmentId, Sources
+from cartwheel.records import CheckpointId, Config, Evaluation, FileSizes, Segment, SegmentId, Sources
 from cartwheel.spec import StudySpec
 from cartwheel.store.checkpoints import CheckpointStore
 from cartwheel.study import TimedExecutor
@@ -72,6 +72,9 @@ class WorkersBackend:
 
     def check(self, *_: object) -> None:
         """Nothing can be wrong with these."""
+
+    def file_sizes(self, *_: object) -> FileSizes:
+        return FileSizes(0, 0)
 
     def make(
         self, spec: StudySpec, _: Sequence[Config], checkpoints: CheckpointStore, say: Callable[[str], None]

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from cartwheel.errors import CorruptCheckpoint
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, StartFrom, Work
-from cartwheel.records import CheckpointId, Config, Episode, Evaluation, Segment, SegmentId, StoredFile
+from cartwheel.records import CheckpointId, Config, Episode, Evaluation, FileSizes, Segment, SegmentId, StoredFile
 from cartwheel.seeds import numpy_rng
 from cartwheel.spec import StudySpec
-from cartwheel.store.checkpoints import CheckpointStore
+from cartwheel.store.checkpoints import CheckpointStore, encode
 
 LENGTH = 100
 STATE_SIZE = 4
@@ -150,6 +150,11 @@ class SyntheticBackend:
     def check(self, spec: StudySpec, reachable: Sequence[Config]) -> None:
         assert spec.env_id
         assert reachable
+
+    def file_sizes(self, *_: object) -> FileSizes:
+        seed = ["0", "tune", "0.0"]
+        shard = encode({"rows": np.zeros(STATE_SIZE + 1)}, {"seed": seed})
+        return FileSizes(len(encode({"state": np.zeros(STATE_SIZE)}, {"episode": 0, "shards": []})), len(shard))
 
     def make(
         self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Callable[[str], None]

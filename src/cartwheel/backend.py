@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from cartwheel.errors import ConfigError
-from cartwheel.records import Config
+from cartwheel.records import Config, FileSizes
 from cartwheel.spec import ExecutorName, StudySpec
 from cartwheel.store.checkpoints import CheckpointStore
 from cartwheel.study import TimedExecutor
@@ -33,6 +33,9 @@ class Backend(Protocol):
         self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Say
     ) -> TimedExecutor:
         """A new executor for this study."""
+
+    def file_sizes(self, spec: StudySpec, reachable: Sequence[Config]) -> FileSizes:
+        """How large the files of its agents will be. To be called after ``make``, which may prepare what this uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,12 @@ class InlineBackend:
                 recipe = self._recipe(spec, reachable)
                 actors = RayActors(recipe, checkpoints, num_workers, engine.lanes, self.ray_address)
                 return WorkersExecutor(actors, say, Bounds(engine.max_call_s))
+
+    def file_sizes(self, spec: StudySpec, reachable: Sequence[Config]) -> FileSizes:
+        from cartwheel.executors.file_sizes import file_sizes, simulator_file_sizes
+
+        setup = agent_setup(spec, reachable)
+        return simulator_file_sizes(setup) if spec.model == "simulator" else file_sizes(setup, reachable)
 
     def _executor_of(self, spec: StudySpec) -> ExecutorName:
         return self.executor or spec.engine.executor

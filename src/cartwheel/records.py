@@ -196,6 +196,14 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSizes:
+    """Bytes of an agent's files: a ``checkpoint`` that lists no episodes, and what is kept of one full ``episode``."""
+
+    checkpoint: int
+    episode: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Play ``num_episodes`` with a checkpoint: no learning, no buffer, a seed family of its own."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from cartwheel.backend import Backend, InlineBackend
-from cartwheel.disk_use import Amount, DiskUse
+from cartwheel.disk_use import DiskUse
 from cartwheel.errors import ConfigError, UsageError
 from cartwheel.observer import Observer
 from cartwheel.records import Config, Evaluation, SegmentId
@@ -23,7 +23,7 @@ from cartwheel.spec import StudySpec, differences, parse_spec
 from cartwheel.store.run_folder import SPEC, RunFolder, write_text
 from cartwheel.study import Policy, Purpose, StudyLoop
 from cartwheel.tuners.base import Tuner
-from cartwheel.tuners.rehearsal import expected_episodes, expected_segments
+from cartwheel.tuners.rehearsal import Amount, amount_of, expected_amount
 
 NUM_FINALISTS = 3
 """So many of the final ranking are validated; the best of them is the incumbent."""
@@ -61,7 +61,7 @@ class _Job:
     """What a run folder is for. ``plan`` is what decides the results beside the spec.
 
     ``sized`` is the spec with the episodes, and ``reachable`` the configs, that the agent's program must cover.
-    ``amount`` is what will run if nothing fails.
+    ``amount`` is what will be kept if nothing fails.
     """
 
     path: Path
@@ -134,14 +134,19 @@ def follow(path: Path, family: str, spec: StudySpec, schedule: Schedule, seeds: 
     reachable = [*corners(spec), *(piece.config for piece in schedule.pieces)]
     # the buffer must hold the whole schedule, also where that is longer than the study was
     sized = spec.model_copy(update={"num_episodes": max(spec.num_episodes, schedule.num_episodes)})
-    amount = Amount(len(seeds) * len(schedule.pieces), len(seeds) * (schedule.num_episodes + 1))
+    amount = amount_of(FollowSchedule(schedule, len(seeds)), _num_best(spec, len(seeds)))
     job = _Job(path, family, spec, plan, sized, reachable, amount)
     return _run(job, FollowSchedule(schedule, len(seeds)), purpose, running)
 
 
 def _amount(spec: StudySpec) -> Amount:
-    about = (spec.tuner.name, spec.tuner.settings, spec.make_space(), spec.num_episodes)
-    return Amount(expected_segments(*about), expected_episodes(*about))
+    num_best = _num_best(spec, NUM_FINALISTS)
+    return expected_amount(spec.tuner.name, spec.tuner.settings, spec.make_space(), spec.num_episodes, num_best)
+
+
+def _num_best(spec: StudySpec, num_best: int) -> int | None:
+    """None where all is kept."""
+    return num_best if spec.keep == "needed" else None
 
 
 def corners(spec: StudySpec) -> list[Config]:
@@ -160,8 +165,10 @@ def _run(job: _Job, tuner: Tuner, purpose: Purpose, running: Running) -> Study:
         _adopt(folder, job)
         should_stop = running.stop_check()
         executor = running.backend.make(job.sized, job.reachable, folder.checkpoints, running.say)
-        observers = (*running.observers, DiskUse(folder, job.amount, executor.num_free, running.say))
         try:
+            sizes = running.backend.file_sizes(job.sized, job.reachable)
+            disk_use = DiskUse(folder, job.amount, executor.num_free, sizes, running.say)
+            observers = (*running.observers, disk_use)
             policy = Policy(job.spec.failures.retries, job.spec.keep)
             StudyLoop(folder, tuner, executor, purpose, observers, policy).run(should_stop)
         finally:

@@ -415,6 +415,7 @@ from cartwheel.backend import InlineBackend
 backend = SyntheticBackend()
 InlineBackend.check = lambda self, *arguments: None
 InlineBackend.make = lambda self, *arguments: backend.make(*arguments)
+InlineBackend.file_sizes = lambda self, *arguments: backend.file_sizes(*arguments)
 cli.main(sys.argv[1:])
 """
 
@@ -459,6 +460,7 @@ backend = SyntheticBackend()
 backend.executor_class = Slow
 InlineBackend.check = lambda self, *arguments: None
 InlineBackend.make = lambda self, *arguments: backend.make(*arguments)
+InlineBackend.file_sizes = lambda self, *arguments: backend.file_sizes(*arguments)
 cli.main(["tune", "study.toml", "--run-dir", "run", "--quiet"])
 """
 

@@ -66,6 +66,7 @@ def _use_synthetic_agents(ran: int, pause_s: float) -> None:
     backend = SyntheticBackend()
     backend.executor_class = Recording
     InlineBackend.check = lambda _, *arguments: backend.check(*arguments)  # type: ignore[method-assign]
+    InlineBackend.file_sizes = lambda _, *arguments: backend.file_sizes(*arguments)  # type: ignore[method-assign]
     InlineBackend.make = lambda _, *arguments: backend.make(*arguments)  # type: ignore[method-assign]
 
 

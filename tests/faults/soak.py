@@ -18,6 +18,7 @@ from cartwheel.executors.work import EpisodeDone, Outcome, Work
 from cartwheel.records import Episode, Report, Segment
 from cartwheel.report.plain import QuietView
 from cartwheel.seeds import numpy_rng
+from cartwheel.tuners.rehearsal import Amount
 from cartwheel.tuning import Running, tune
 from synthetic_executor import LENGTH, Lane, SyntheticBackend, SyntheticExecutor, small_spec
 
@@ -68,7 +69,7 @@ def main(run_dir: Path, num_segments: int) -> None:
         validation={"num_episodes": 0},
     )
     # to rehearse so long a study would leave memory behind, in which what the study takes would not show
-    tuning.expected_segments = lambda *_: num_segments
+    tuning.expected_amount = lambda *_: Amount(num_segments)
     backend = SyntheticBackend()
     backend.executor_class = Soaking
     tune(spec, run_dir, Running((Sampler(num_segments),), backend=backend))

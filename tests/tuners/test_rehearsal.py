@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cartwheel.tuners.registry import TUNERS, make_tuner
-from cartwheel.tuners.rehearsal import expected_episodes, expected_segments
+from cartwheel.tuners.rehearsal import expected_amount, expected_episodes
 from synthetic import MIXED, Loop, SyntheticAgent, issued, make_or_skip
 
 
@@ -26,7 +26,11 @@ def test_segments_are_expected_too(name: str) -> None:
     """Of every tuner whose decisions do not hang on the order of completion."""
     tuner = make_or_skip(name, {}, MIXED, 3, 9)
     run = Loop(tuner, SyntheticAgent(MIXED, 3)).run()
-    assert expected_segments(name, {}, MIXED, 9) == len(issued(run.log))
+    segments = issued(run.log)
+    expected = expected_amount(name, {}, MIXED, 9, None)
+    assert expected.num_checkpoints == len(segments)
+    assert expected.num_episodes == sum(segment.num_episodes for segment in segments.values())
+    assert expected.max_listed == 10
 
 
 def test_asha_takes_about_what_was_expected() -> None:
