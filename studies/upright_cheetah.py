@@ -1,6 +1,6 @@
 """A HalfCheetah whose planner is fined for turning over: the gait that one expects. The reward that is paid stays.
 
-cartwheel tune studies/cartwheel.toml --task-file studies/upright_cheetah.py --env-id upright-halfcheetah
+cartwheel train studies/turning.toml --task-file studies/upright_cheetah.py --env-id upright-halfcheetah
 """
 
 import dataclasses

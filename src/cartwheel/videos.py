@@ -21,7 +21,7 @@ from cartwheel.exploits import first_implausible_step
 from cartwheel.records import CheckpointId, Config, Episode, SegmentId
 from cartwheel.report.films import VIDEOS_FOLDER, moment_name
 from cartwheel.report.physics import MAX_ROWS
-from cartwheel.report.video import Caption, Pixels, captioned, side_by_side, write_mp4
+from cartwheel.report.video import Caption, Pixels, captioned, side_by_side, write_film
 from cartwheel.results import Study
 from cartwheel.seeds import seed_integer
 from cartwheel.spec import StudySpec
@@ -181,7 +181,7 @@ def film(takes: Sequence[Take], out: Path, cut: Cut = WHOLE) -> Film:
             yield captioned(frame.pixels, _caption(one.title, frame))
 
     reels = [pictures(place, one) for place, one in enumerate(takes)]
-    path = write_mp4(out, side_by_side(reels), rendering.frames_per_s(tasks[0]))
+    path = write_film(out, side_by_side(reels), rendering.frames_per_s(tasks[0]))
     is_whole = steps[-1] >= max(len(one.recipe.actions) for one in takes)
     notes = list(_disagreements(takes, returns)) if is_whole else []
     return Film(path, tuple(returns), tuple(notes))

@@ -25,8 +25,7 @@ NOT_RUN = {
     r"python -m benchmarks\..*": "half an hour and more each; tests/benchmarks runs them small",
     r"python -m pytest -m slow .*": "tens of minutes: `make slow` runs them",
     r"pytest tests/contracts .*": "run by test_docs.py, with the tuner of that guide",
-    r"cartwheel tune studies/cartwheel.*": "MuJoCo plans minutes; tests/executors/test_simulator_lanes.py does less",
-    r"cartwheel video .*": "needs agents that act and OpenGL; tests/report and tests/envs/test_rendering.py film",
+    r"cartwheel video .*": "needs agents that act, and OpenGL: tests/docs/test_films_of_documents.py runs each",
     r"optuna-dashboard .*": "serves until it is stopped; tests/exports starts it",
     r"tensorboard .*": "no part of Cartwheel; tests/exports reads its files",
 }

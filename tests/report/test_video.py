@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cartwheel.errors import UsageError
 from cartwheel.report import films
-from cartwheel.report.video import Caption, caption_height, captioned, side_by_side, write_mp4
+from cartwheel.report.video import Caption, caption_height, captioned, side_by_side, write_film
 
 av = pytest.importorskip("av", reason="videos need the extra `video`")
 RED, BLUE = (220, 30, 30), (30, 30, 220)
@@ -19,7 +20,7 @@ def plain(colour: tuple[int, int, int], width: int = 64, height: int = 48) -> np
 
 def test_browsers_play_it_and_every_picture_is_there(tmp_path: Path) -> None:
     """H.264 with 4:2:0 colours, the index first; 12 pictures of 20 a second, from red to blue."""
-    path = write_mp4(tmp_path / "new" / "film.mp4", [plain(RED)] * 6 + [plain(BLUE)] * 6, 20.0)
+    path = write_film(tmp_path / "new" / "film.mp4", [plain(RED)] * 6 + [plain(BLUE)] * 6, 20.0)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
@@ -33,13 +34,31 @@ def test_browsers_play_it_and_every_picture_is_there(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_an_animated_picture_has_every_picture_at_its_pace(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "film.webp", [plain(RED)] * 2 + [plain(BLUE)], 20.0)
+    with Image.open(path) as animated:
+        assert (animated.format, animated.n_frames, animated.info["loop"]) == ("WEBP", 2, 0)  # equal ones are one
+        durations = []
+        for number in range(animated.n_frames):
+            animated.seek(number)
+            animated.load()
+            durations.append(animated.info["duration"])
+        assert np.abs(np.asarray(animated.convert("RGB")).mean((0, 1)) - BLUE).max() < 12
+    assert durations == [100, 50]
+
+
+def test_another_kind_of_film_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"end its name in \.mp4 or \.webp"):
+        write_film(tmp_path / "film.gif", [plain(RED)], 20.0)
+
+
 def test_a_film_that_fails_leaves_no_file(tmp_path: Path) -> None:
     def failing():  # type: ignore[no-untyped-def]
         yield plain(RED)
         raise UsageError("as asked")
 
     with pytest.raises(UsageError, match="as asked"):
-        write_mp4(tmp_path / "film.mp4", failing(), 20.0)
+        write_film(tmp_path / "film.mp4", failing(), 20.0)
     assert list(tmp_path.iterdir()) == []
 
 

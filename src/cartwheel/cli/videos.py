@@ -63,7 +63,7 @@ def video(
     seed: int
         Of an episode played by an agent that was not validated.
     out: Path
-        Default: videos/NAME.mp4 in the run folder, which its report shows.
+        Default: videos/NAME.mp4 in the run folder, which its report shows. NAME.webp is an animated picture.
     """
     from cartwheel.cli.commands import Output
     from cartwheel.errors import ExitCode, UsageError
