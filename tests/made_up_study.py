@@ -10,7 +10,8 @@ import math
 import numpy as np
 
 from cartwheel.analysis.comparison import Arm, Ceiling, Run
-from cartwheel.analysis.tables import EvaluationResult, StudyTables, Timing, ranking, segment_score
+from cartwheel.analysis.tables import EvaluationResult, StudyTables, ranking, segment_score
+from cartwheel.analysis.timing import Timing
 from cartwheel.records import CheckpointId, Config, Episode, Report, Segment, SegmentId, Sources, score
 from cartwheel.spaces.named import SMALL
 
@@ -88,7 +89,7 @@ def made_up_study(num_members: int = 8, num_episodes: int = 12, *, with_trouble:
         segments=segments,
         episodes=episodes,
         reports=reports,
-        timing=Timing(300.0, 0.8, 41.0, {"plan": 180.0, "fit": 62.0, "env": 4.0}),
+        timing=Timing(300.0, 0.8, 41.0, {"plan": 180.0, "fit": 62.0, "env": 4.0}, 0.5, 600.0, 80.0),
     )
     return dataclasses.replace(tables, evaluations=_validations(tables, rng))
 

@@ -47,7 +47,7 @@ class SyntheticExecutor:
     held: list[Outcome] = field(default_factory=list)
     submitted: list[Work] = field(default_factory=list)
     is_closed: bool = False
-    compile_s: float = 0.0
+    device_compile_s: Sequence[float] = (0.0,)
 
     @property
     def num_free(self) -> int:

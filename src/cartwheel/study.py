@@ -23,7 +23,7 @@ from cartwheel.records import CheckpointId, Evaluation, FailureKind, Issued, Rep
 from cartwheel.retention import Retention
 from cartwheel.retrying import Retries
 from cartwheel.spec import Keep
-from cartwheel.store.reading import KeptCheckpoint, KeptEvaluation
+from cartwheel.store.reading import KeptCheckpoint, KeptEvaluation, SessionTimes
 from cartwheel.store.run_folder import RunFolder
 from cartwheel.store.writing import StudyWriter
 from cartwheel.tuners.base import Tuner
@@ -61,7 +61,8 @@ class TimedExecutor(Executor, Protocol):
     """An executor that says what compiling took: that is not the study's own time, nor its agents'."""
 
     @property
-    def compile_s(self) -> float: ...
+    def device_compile_s(self) -> Sequence[float]:
+        """Of every device: of all that work side by side."""
 
 
 class StudyLoop:
@@ -328,8 +329,16 @@ class StudyLoop:
         return [kept for kept in self._folder.read.evaluations() if kept.evaluation in ended] if ended else []
 
     def _set_times(self, writer: StudyWriter) -> None:
-        wall_s = time.perf_counter() - self._started
-        writer.set_times(self._session, wall_s, self._own_s, self._executor.compile_s)
+        compile_s = self._executor.device_compile_s
+        times = SessionTimes(
+            wall_s=time.perf_counter() - self._started,
+            loop_s=self._own_s,
+            compile_s=max(compile_s),
+            commit_s=self._folder.commit_s,
+            num_devices=len(compile_s),
+            device_compile_s=sum(compile_s),
+        )
+        writer.set_times(self._session, times)
 
     @contextmanager
     def _own_time(self) -> Iterator[None]:

@@ -113,7 +113,7 @@ def rerun(
 
 def train(spec: StudySpec, schedule: Schedule, run_dir: Path | None = None, running: Running | None = None) -> Study:
     """Train one agent under a schedule and evaluate it."""
-    path = run_dir or Path("runs") / _slug(f"{spec.env_id}-train")
+    path = run_dir or default_train_dir(spec)
     return follow(path, "train", spec, schedule, [spec.seed], running or Running())
 
 
@@ -125,6 +125,11 @@ def spec_of(folder: RunFolder) -> StudySpec:
 def default_run_dir(spec: StudySpec) -> Path:
     """Where a study without a name goes."""
     return Path("runs") / _slug(f"{spec.env_id}-{spec.tuner.name}")
+
+
+def default_train_dir(spec: StudySpec) -> Path:
+    """Where a training without a name goes."""
+    return Path("runs") / _slug(f"{spec.env_id}-train")
 
 
 def follow(path: Path, family: str, spec: StudySpec, schedule: Schedule, seeds: list[int], running: Running) -> Study:

@@ -1,5 +1,7 @@
 """The command line: what it prints, what it returns to the shell, and that errors are one line."""
 
+import csv
+import html
 import json
 import os
 import signal
@@ -228,6 +230,21 @@ def test_status_counts(run: Cli) -> None:
     assert facts["best_validation_mean"] is not None
     assert run("status", "run") == 0
     assert "segments done" in run.out
+
+
+@pytest.mark.parametrize("command", [["tune", "study.toml"], ["train", "study.toml"]], ids=lambda words: words[0])
+def test_profile_says_where_the_time_went(run: Cli, command: list[str]) -> None:
+    """In the report at once, as numbers beside it and as JSON; what JAX's profiler saw lies in a folder."""
+    assert run(*command, "--run-dir", "run", "--profile") == 0
+    sentence = next(line for line in run.out.splitlines() if line.startswith("Of "))
+    assert sentence in html.unescape(Path("run/report.html").read_text())
+    rows = list(csv.DictReader(Path("run/figures/time.csv").read_text().splitlines()))
+    devices = [row for row in rows if row["of"] == "devices"]
+    assert sum(float(row["share"]) for row in devices) == pytest.approx(1.0)
+    assert {row["activity"] for row in rows if row["of"] == "loop"} == {"commits", "the tuner and records"}
+    shares = run.facts("status", "run")["where_time_went"]
+    assert shares.keys() == {row["activity"] for row in devices}
+    assert list(Path("run/profile").rglob("*.xplane.pb"))
 
 
 def test_a_schedule_goes_out_and_comes_back(run: Cli) -> None:

@@ -272,7 +272,7 @@ def test_closing_abandons_the_running_episode(make: Maker, monkeypatch: pytest.M
     executor = make()
     executor.submit(work(segment(1)))
     until = time.monotonic() + 120
-    while executor.compile_s == 0.0:
+    while max(executor.device_compile_s) == 0.0:
         assert time.monotonic() < until
         time.sleep(0.02)
     time.sleep(0.3)

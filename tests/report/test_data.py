@@ -35,7 +35,14 @@ def drawn(figure: Figure, colour: str) -> list[list[tuple[float, float]]]:
 
 
 def test_every_exhibit_has_numbers_and_a_sentence() -> None:
-    assert [one.name for one in SHOWN] == ["comparison", "learning-curves", "lineages", "hyperparameters", "models"]
+    assert [one.name for one in SHOWN] == [
+        "comparison",
+        "learning-curves",
+        "lineages",
+        "hyperparameters",
+        "models",
+        "time",
+    ]
     assert all(one.sentence.endswith(".") for one in SHOWN)
     assert all(len(rows(one.data)) > 1 for one in SHOWN)
 

@@ -15,6 +15,7 @@ from cartwheel.analysis.comparison import Run, compare
 from cartwheel.analysis.tables import StudyTables, incumbent, learning_curve, schedule_of
 from cartwheel.report import figures, physics
 from cartwheel.report.style import BLUE, GREEN, NARROW, SVG, VERMILLION, WIDE, Layout, inline_svg, to_pdf, to_svg
+from cartwheel.report.time_figure import draw_time
 from cartwheel.spaces.space import Space
 from made_up_study import CEILING, made_up_arms, made_up_study, per_env_step
 
@@ -23,6 +24,7 @@ DRAW: dict[str, Callable[[StudyTables, Layout], Figure]] = {
     "lineages": figures.lineages,
     "hyperparameters": figures.hyperparameters,
     "models": figures.models,
+    "time": lambda tables, layout: draw_time(tables.timing, layout),
     "comparison": lambda _, layout: figures.comparison(compare(made_up_arms(), per_env_step, CEILING), layout),
 }
 STUDIES = {

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cartwheel.analysis.comparison import Comparison, compare, headline
-from cartwheel.analysis.tables import StudyTables, Timing
+from cartwheel.analysis.tables import StudyTables
+from cartwheel.analysis.timing import REMAINS, Timing
 from cartwheel.analysis.wording import fixed
 from cartwheel.records import Report, SegmentId
 from cartwheel.report import sentences
@@ -69,9 +70,9 @@ def test_the_result_is_the_first_thing_said(page: Outline) -> None:
 
 
 def test_all_figures_are_there_for_wide_and_narrow_screens(page: Outline) -> None:
-    assert page.tags.count("svg") == 2 * 5
+    assert page.tags.count("svg") == 2 * 6
     classes = [value for name, value in page.attributes if name == "class"]
-    assert classes.count("wide") == classes.count("narrow") == 5
+    assert classes.count("wide") == classes.count("narrow") == 6
 
 
 def test_ids_are_unique(page: Outline) -> None:
@@ -138,7 +139,7 @@ def test_a_study_without_a_finished_segment_shows_its_episodes() -> None:
     tables = dataclasses.replace(made_up_study(), reports={}, evaluations=())
     outline = Outline(render_page(tables))
     assert "No segment has ended well yet (103 episodes finished)" in outline.text
-    assert outline.tags.count("svg") == 2 * 4
+    assert outline.tags.count("svg") == 2 * 5
 
 
 def test_a_study_of_a_single_episode_gets_a_page() -> None:
@@ -172,7 +173,7 @@ def test_the_files_are_the_page_and_the_figures(tmp_path: Path) -> None:
     page = write_report(tmp_path, made_up_study(), comparison(), per_env_step)
     assert page == tmp_path / "report.html"
     assert page.read_text(encoding="utf-8") == render_page(made_up_study(), comparison(), per_env_step)
-    names = ("comparison", "hyperparameters", "learning-curves", "lineages", "models")
+    names = ("comparison", "hyperparameters", "learning-curves", "lineages", "models", "time")
     expected = [f"{name}.{kind}" for name in names for kind in ("csv", "pdf", "svg")]
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == expected
 
@@ -191,6 +192,17 @@ def test_the_loops_own_share_is_said_as_it_is() -> None:
     assert "Compiling took 41 s" in sentences.time(Timing(300.0, 0.8, 41.0))
     assert "6.0 s, 2.0%: not under 1.0%." in sentences.time(Timing(300.0, 6.0))
     assert "Compiling" not in sentences.time(Timing(300.0, 6.0))
+
+
+def test_where_the_devices_time_went_adds_up() -> None:
+    """What was measured is said as it is, and what remains of all that the devices had; unknown is not guessed."""
+    timing = Timing(50.0, 1.0, 9.0, {"plan": 40.0, "checkpoint": 2.0, "restore": 3.0}, 0.4, 100.0, 15.0)
+    assert timing.of_devices == {"planning": 40.0, "compiling": 15.0, "store": 5.0, REMAINS: 40.0}
+    assert timing.of_loop == {"commits": 0.4, "the tuner and records": 0.6}
+    told = "1 min 40 s were 40% planning, 15% compiling, 5.0% store and 40% waiting and the rest."
+    assert sentences.time(timing).endswith(f"Summed over devices, which work side by side, {told}")
+    old = Timing(50.0, 1.0, 9.0, {"plan": 40.0})
+    assert old.of_devices == {"planning": 40.0, "compiling": 9.0}
 
 
 def test_sentences_of_the_figures_are_true_for_the_numbers() -> None:

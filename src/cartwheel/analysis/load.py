@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cartwheel.analysis.comparison import Arm, Run
-from cartwheel.analysis.tables import EvaluationResult, StudyTables, Timing
+from cartwheel.analysis.tables import EvaluationResult, StudyTables
+from cartwheel.analysis.timing import Timing
 from cartwheel.errors import StorageError
 from cartwheel.exploits import OnExploit, counted_return
 from cartwheel.records import in_words
@@ -77,16 +78,25 @@ def _result(kept: KeptEvaluation, on_exploit: OnExploit) -> EvaluationResult:
 
 
 def _timing(reader: StudyReader, evaluations: list[KeptEvaluation]) -> Timing:
-    sessions = reader.sessions()
+    times = [session.times for session in reader.sessions()]
+    broken = (
+        *(report.broken for report in reader.reports().values()),
+        *(retry.broken for retry in reader.retries()),
+        *(kept.broken for kept in evaluations),
+    )
+    ended_badly = [episode for episode in broken if episode is not None]
     parts: Counter[str] = Counter()
-    for episodes in (*reader.all_episodes().values(), *(kept.episodes for kept in evaluations)):
+    for episodes in (*reader.all_episodes().values(), *(kept.episodes for kept in evaluations), ended_badly):
         for episode in episodes:
             parts.update(episode.seconds)
     return Timing(
-        wall_s=sum(session.wall_s for session in sessions),
-        own_s=sum(session.loop_s for session in sessions),
-        compile_s=sum(session.compile_s for session in sessions),
+        wall_s=sum(one.wall_s for one in times),
+        own_s=sum(one.loop_s for one in times),
+        compile_s=sum(one.compile_s for one in times),
         parts=dict(parts),
+        commit_s=sum(one.commit_s for one in times),
+        device_s=sum(one.num_devices * one.wall_s for one in times),
+        device_compile_s=sum(one.device_compile_s for one in times),
     )
 
 

@@ -8,9 +8,10 @@ episodes of the trial it came from.
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
+from cartwheel.analysis.timing import NOT_TIMED, Timing
 from cartwheel.exploits import OnExploit, counted_return, is_implausible, num_turns
 from cartwheel.records import Config, Episode, Report, Retry, Segment, SegmentId, in_words, score, segment_id
 from cartwheel.schedules.schedule import Schedule, lineage
@@ -35,25 +36,6 @@ class EvaluationResult:
     """Its kind in words, if it failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Where the wall time went, in seconds.
-
-    ``own_s`` is the loop's own time (ask, tell, store), ``compile_s`` what compiling took. ``parts`` is what episodes
-    took by name (planning, fitting, ...), summed over devices that work side by side, so it may exceed ``wall_s``.
-    """
-
-    wall_s: float = 0.0
-    own_s: float = 0.0
-    compile_s: float = 0.0
-    parts: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def own_share(self) -> float:
-        """The loop's own time as a fraction of the wall time; 0 when nothing was timed."""
-        return self.own_s / self.wall_s if self.wall_s > 0 else 0.0
-
-
 @dataclass(frozen=True)
 class StudyTables:
     """Everything an analysis may read of one study.
@@ -72,7 +54,7 @@ class StudyTables:
     reports: Mapping[SegmentId, Report]
     evaluations: tuple[EvaluationResult, ...] = ()
     retries: tuple[Retry, ...] = ()
-    timing: Timing = Timing()
+    timing: Timing = NOT_TIMED
     ranks_longest_first: bool = False
     replicates: ReplicatesSettings = NO_REPLICATES
 

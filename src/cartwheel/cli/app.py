@@ -23,6 +23,7 @@ from cartwheel.cli.options import (
     OnExploit,
     Overrides,
     OwnCode,
+    Profile,
     Quiet,
     Selection,
     overrides,
@@ -70,6 +71,7 @@ def tune(
     keep: Keep | None = None,
     run_dir: Path | None = None,
     max_hours: Hours | None = None,
+    profile: Profile = False,
     settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
     own_code: OwnCode = NO_CODE,
     manner: Manner = AS_USUAL,
@@ -117,7 +119,7 @@ def tune(
         "keep": keep,
     }
     spec = commands.read_spec(study, options, overrides(settings), own_code.run())
-    return commands.do_tune(spec, run_dir, study, max_hours, manner.output())
+    return commands.do_tune(spec, run_dir, study, max_hours, manner.output(), profile=profile)
 
 
 @app.command
@@ -160,6 +162,7 @@ def train(
     rename: Names = [],  # noqa: B006 - as above
     seed: int | None = None,
     run_dir: Path | None = None,
+    profile: Profile = False,
     settings: Overrides = [],  # noqa: B006 - as above
     own_code: OwnCode = NO_CODE,
     manner: Manner = AS_USUAL,
@@ -187,7 +190,8 @@ def train(
 
     options = {"env_id": env_id, "num_episodes": episodes, "seed": seed}
     spec = commands.read_spec(study, options, {"engine.lanes": "1", **overrides(settings)}, own_code.run())
-    return commands.do_train(spec, config, schedule_file(schedule, rename), run_dir, manner.output())
+    followed = schedule_file(schedule, rename)
+    return commands.do_train(spec, config, followed, run_dir, manner.output(), profile=profile)
 
 
 @app.command

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -20,10 +20,12 @@ from cartwheel.analysis.tables import (
     trial_noun,
     turning_episodes,
 )
-from cartwheel.analysis.wording import tally
+from cartwheel.analysis.timing import Timing
+from cartwheel.analysis.wording import listed, percent, tally
 from cartwheel.backend import Backend, InlineBackend
 from cartwheel.errors import AllTrialsFailed, ConfigError, ExitCode, StorageError, UsageError
 from cartwheel.exploits import OnExploit, num_turns
+from cartwheel.observer import Observer
 from cartwheel.playing import play_best, play_exported, play_simulator
 from cartwheel.records import Config, Episode
 from cartwheel.report.live import make_view
@@ -38,7 +40,8 @@ from cartwheel.stopping import StopSignal
 from cartwheel.store.owner import is_owned, read_owner
 from cartwheel.store.run_folder import DATABASE, LOCK, write_text
 from cartwheel.toml_text import toml_value
-from cartwheel.tuning import Running, default_run_dir, rerun, train, tune
+from cartwheel.tracing import PROFILE
+from cartwheel.tuning import Running, default_run_dir, default_train_dir, rerun, train, tune
 from cartwheel.user_files import read_user_file
 
 if TYPE_CHECKING:
@@ -124,16 +127,22 @@ def _read_spec(study: Path | None, options: Mapping[str, Any], overrides: Mappin
 
 
 def do_tune(
-    spec: StudySpec, run_dir: Path | None, study: Path | None, max_hours: float | None, output: Output
+    spec: StudySpec, run_dir: Path | None, study: Path | None, max_hours: float | None, output: Output, profile: bool
 ) -> ExitCode:
-    """Tune, resume or extend, showing how it goes."""
+    """Tune, resume or extend, showing how it goes; with ``profile``, also where the time went."""
     named = Path("runs") / study.stem if study is not None else default_run_dir(spec)
     path = run_dir or named
     from cartwheel.tuners.registry import noun_of_trial
 
     noun, expected = noun_of_trial(spec.tuner.name), _expected_episodes(spec)
-    with StopSignal() as stop, _view(noun, expected, output, spec.on_exploit) as view:
-        result = tune(spec, path, Running((view,), stop, max_hours, output.backend))
+    with (
+        StopSignal() as stop,
+        _tracing(path, profile) as traces,
+        _view(noun, expected, output, spec.on_exploit) as view,
+    ):
+        result = tune(spec, path, Running((view, *traces), stop, max_hours, output.backend))
+    if profile:
+        _show_profile(result, output)
     return _conclude(result, "tune", stop, output)
 
 
@@ -165,14 +174,26 @@ def do_demo(spec: StudySpec, run_dir: Path, num_seeds: int, output: Output) -> E
 
 
 def do_train(
-    spec: StudySpec, config: Path | None, schedule: ScheduleFile | None, run_dir: Path | None, output: Output
+    spec: StudySpec,
+    config: Path | None,
+    schedule: ScheduleFile | None,
+    run_dir: Path | None,
+    output: Output,
+    profile: bool,
 ) -> ExitCode:
-    """Train one agent under given hyperparameters, by default the agent's own."""
+    """Train one agent under given hyperparameters, by default the agent's own; ``profile`` as in ``do_tune``."""
     if config is not None and schedule is not None:
         raise UsageError("both a config and a schedule", "--config, --schedule", "give one of them")
     followed = _whole_schedule(spec, config, schedule)
-    with StopSignal() as stop, _view("trial", spec.num_episodes + 1, output) as view:
-        result = train(spec, followed, run_dir, Running((view,), stop, None, output.backend))
+    path = run_dir or default_train_dir(spec)
+    with (
+        StopSignal() as stop,
+        _tracing(path, profile) as traces,
+        _view("trial", spec.num_episodes + 1, output) as view,
+    ):
+        result = train(spec, followed, path, Running((view, *traces), stop, None, output.backend))
+    if profile:
+        _show_profile(result, output)
     return _conclude(result, "train", stop, output)
 
 
@@ -210,6 +231,8 @@ def do_status(run_dir: Path, output: Output) -> ExitCode:
     facts = _facts(Study(run_dir))
     width = max(map(len, facts))
     shown = {name: tally(value) or "none" if isinstance(value, Mapping) else value for name, value in facts.items()}
+    shares = [f"{percent(share)} {name}" for name, share in facts["where_time_went"].items()]
+    shown["where_time_went"] = listed(shares) or "not recorded"
     text = "\n".join(f"{name.replace('_', ' '):{width}}  {value}" for name, value in shown.items() if value is not None)
     output.say(text, **facts)
     return ExitCode.DONE
@@ -300,6 +323,27 @@ def _view(noun: str, total_episodes: int | None, output: Output, on_exploit: OnE
     )
 
 
+@contextlib.contextmanager
+def _tracing(run_dir: Path, is_wanted: bool) -> Iterator[tuple[Observer, ...]]:
+    """The observer that traces, if that is wanted."""
+    from cartwheel.tracing import traced
+
+    if not is_wanted:
+        yield ()
+        return
+    with traced(run_dir) as trace:
+        yield (trace,)
+
+
+def _show_profile(study: Study, output: Output) -> None:
+    """Write the report, and say what it says about time."""
+    from cartwheel.report import sentences
+
+    do_report(study.run_dir, output)
+    text, timing = sentences.time(study.tables.timing), study.tables.timing
+    output.say(text, device_s=timing.of_devices, loop_s=timing.of_loop, trace=study.run_dir / PROFILE)
+
+
 def _expected_episodes(spec: StudySpec) -> int | None:
     """Episodes of the whole study; None for one that cannot be run, which is said elsewhere."""
     from cartwheel.tuners.rehearsal import expected_episodes
@@ -357,7 +401,15 @@ def _facts(study: Study) -> dict[str, Any]:
         "best_validation_mean": None if best is None else best.validation_mean,
         "wall_s": round(tables.timing.wall_s, 3),
         "own_share": round(tables.timing.own_share, 5),
+        "where_time_went": _shares(tables.timing),
     }
+
+
+def _shares(timing: Timing) -> dict[str, float]:
+    """The devices' time by what it went into, as shares of what they had."""
+    spent = timing.of_devices
+    total = math.fsum(spent.values())
+    return {name: round(seconds / total, 4) for name, seconds in spent.items()}
 
 
 def _activity(run_dir: Path) -> str:

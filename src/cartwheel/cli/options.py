@@ -31,6 +31,14 @@ Names = Annotated[
 Selection = Literal["model", "planner", "joint"]
 OnExploit = Literal["keep", "cap", "exclude"]  # as cartwheel.exploits has it
 Keep = Literal["all", "needed"]  # as cartwheel.spec has it
+Profile = Annotated[
+    bool,
+    Parameter(
+        negative=(),
+        show_default=False,
+        help="Write the report at the end, with where the time went, and a trace of JAX's profiler into profile/.",
+    ),
+]
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 Hours = Annotated[float, Parameter(validator=Number(gt=0))]
 

@@ -45,9 +45,9 @@ class InlineExecutor:
             thread.start()
 
     @property
-    def compile_s(self) -> float:
-        """What compiling took so far. Devices compile side by side: the longest counts."""
-        return max(lanes.compile_s for lanes in self._lanes)
+    def device_compile_s(self) -> Sequence[float]:
+        """What compiling took so far, by device."""
+        return [lanes.compile_s for lanes in self._lanes]
 
     @property
     def num_free(self) -> int:

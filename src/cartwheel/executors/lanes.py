@@ -30,7 +30,10 @@ MAX_ENGINES = 4
 
 @dataclass(slots=True)
 class _Lane:
-    """A work item under way: its engine and slot there, full config, next episode, and the replay shards so far."""
+    """A work item under way: its engine and slot there, full config, next episode, and the replay shards so far.
+
+    ``restore_s`` is what it took to put its agent there, until an episode has been charged with it.
+    """
 
     work: Work
     engine: Engine
@@ -39,6 +42,7 @@ class _Lane:
     next_episode: int
     shards: list[StoredFile]
     is_over: bool = False
+    restore_s: float = 0.0
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -97,6 +101,7 @@ class AgentLanes:
         try:
             chosen = self._setup.under(work.config)
             engine = self._engines.get(chosen.shape, [lane.engine for lane in self._lanes])
+            started = time.perf_counter()
             state = fresh = engine.fresh(work.seed)
             shards: list[StoredFile] = []
             if work.start_from is not None:
@@ -106,7 +111,8 @@ class AgentLanes:
         taken = {lane.slot for lane in self._lanes if lane.engine is engine}
         slot = next(slot for slot in range(self._place.num_lanes) if slot not in taken)
         engine.load(slot, state)
-        self._lanes.append(_Lane(work, engine, slot, chosen.base, work.next_episode, shards))
+        restore_s = time.perf_counter() - started
+        self._lanes.append(_Lane(work, engine, slot, chosen.base, work.next_episode, shards, restore_s=restore_s))
         return []
 
     def advance(self) -> Iterator[Sequence[Outcome]]:
@@ -149,14 +155,15 @@ class AgentLanes:
         """Write an episode's shard and checkpoint; evaluations leave none."""
         item, episode, checkpoints = lane.work.item, result.episode, self._place.checkpoints
         lane.next_episode = episode.index + 1
+        seconds, lane.restore_s = {**episode.seconds, "restore": lane.restore_s}, 0.0
         if state is None or not isinstance(item, Segment):
-            return EpisodeDone(item, episode, None, ())
+            return EpisodeDone(item, dataclasses.replace(episode, seconds=seconds), None, ())
         started = time.perf_counter()
         place = {"segment": item.id, "episode": episode.index}
         lane.shards.append(checkpoints.write(shard_to_arrays(result.transitions), place))
         manifest = {**place, "replay": [shard.digest for shard in lane.shards]}
         checkpoint = checkpoints.write(to_arrays(state), manifest)
-        seconds = {**episode.seconds, "checkpoint": time.perf_counter() - started}
+        seconds["checkpoint"] = time.perf_counter() - started
         episode = dataclasses.replace(episode, seconds=seconds)
         return EpisodeDone(item, episode, checkpoint.digest, (checkpoint, *lane.shards))
 

@@ -122,12 +122,15 @@ class WorkersExecutor:
         self._items = Assignments(crew.num_workers, crew.lanes_per_worker)
         self._workers: dict[int, RemoteWorker] = {}
         self._num_false_starts = 0
-        self._longest_compile_s = 0.0
+        self._compile_s: dict[tuple[int, int], float] = {}  # by worker and process
 
     @property
-    def compile_s(self) -> float:
-        """What compiling took so far. Workers compile side by side: the longest counts."""
-        return self._longest_compile_s
+    def device_compile_s(self) -> Sequence[float]:
+        """What compiling took so far, by worker; one that took another's place goes on counting."""
+        by_worker = [0.0] * self._crew.num_workers
+        for (index, _), spent_s in self._compile_s.items():
+            by_worker[index] += spent_s
+        return by_worker
 
     @property
     def num_free(self) -> int:
@@ -201,7 +204,8 @@ class WorkersExecutor:
             raise error_from_json(message["error"])
         outcomes = [outcome_from_json(told) for told in message.get("outcomes", ())]
         self._items.note(index, outcomes)
-        self._longest_compile_s = max(self._longest_compile_s, self._workers[index].signs.compile_s)
+        signs = self._workers[index].signs
+        self._compile_s[index, signs.pid] = signs.compile_s
         return outcomes
 
     def _lost(self, index: int) -> list[Outcome]:

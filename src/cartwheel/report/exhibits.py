@@ -14,7 +14,7 @@ from cartwheel.analysis.comparison import Comparison
 from cartwheel.analysis.diagnostics import track
 from cartwheel.analysis.frames import Frame, csv_text
 from cartwheel.analysis.tables import StudyTables, counts
-from cartwheel.report import data, figures, sentences
+from cartwheel.report import data, figures, sentences, time_figure
 from cartwheel.report.style import WIDE, Layout, to_pdf, to_svg
 
 Draw: TypeAlias = Callable[[Layout], Figure]
@@ -71,6 +71,14 @@ def exhibits(tables: StudyTables, comparison: Comparison | None = None) -> Itera
             sentences.models(tables),
             lambda layout: figures.models(tables, layout),
             data.models(tables),
+        )
+    if tables.timing.wall_s > 0:
+        yield Exhibit(
+            "time",
+            "Where the time went",
+            sentences.time(tables.timing),
+            lambda layout: time_figure.draw_time(tables.timing, layout),
+            time_figure.time(tables.timing),
         )
 
 

@@ -78,13 +78,3 @@ def tiles(numbers: Iterable[tuple[str, str]]) -> Html:
     """Key numbers: (value, what it is)."""
     items = "\n".join(f"<div><dt>{text(label)}</dt><dd>{text(value)}</dd></div>" for value, label in numbers)
     return Html(f'<dl class="tiles">\n{items}\n</dl>')
-
-
-def bars(shares: Iterable[tuple[str, str, float]]) -> Html:
-    """Horizontal bars: (name, amount as text, fraction of the whole)."""
-    rows = "\n".join(
-        f"<div><span>{text(name)}</span><span>{text(amount)}</span>"
-        f'<i style="width:{100 * max(0.0, min(1.0, share)):.2f}%"></i></div>'
-        for name, amount, share in shares
-    )
-    return Html(f'<div class="bars">\n{rows}\n</div>')

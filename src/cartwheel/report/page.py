@@ -13,7 +13,6 @@ from cartwheel.analysis.frames import csv_text
 from cartwheel.analysis.statistics import Interval
 from cartwheel.analysis.tables import (
     StudyTables,
-    Timing,
     counts,
     failures,
     incumbent,
@@ -28,7 +27,7 @@ from cartwheel.analysis.wording import compact, duration, fixed, number, percent
 from cartwheel.records import Config
 from cartwheel.report import films, physics, sentences
 from cartwheel.report.exhibits import Exhibit, exhibits, write_exhibit
-from cartwheel.report.html import Html, bars, document, download, paragraph, section, table, tiles
+from cartwheel.report.html import Html, document, download, paragraph, section, table, tiles
 from cartwheel.report.style import NARROW, WIDE, inline_svg, style_sheet, to_svg
 
 PAGE = "report.html"
@@ -77,7 +76,8 @@ def _sections(tables: StudyTables, comparison: Comparison | None, shown: Sequenc
     for exhibit in exhibits(tables, comparison):
         below = _below(exhibit, tables, comparison)
         yield section(exhibit.title, [paragraph(exhibit.sentence), embedded(exhibit), *below])
-    yield section("Where the time went", [paragraph(sentences.time(tables.timing)), bars(_time_shares(tables.timing))])
+    if tables.timing.wall_s <= 0:
+        yield section("Where the time went", [paragraph(sentences.time(tables.timing))])
     yield section("What physics did", physics.body(tables, shown))
     yield section("What went wrong", _failure_body(tables))
     yield section("Settings", [table([], _flat(tables.settings), "plain")])
@@ -184,13 +184,6 @@ def _schedule_table(tables: StudyTables) -> Html:
         if all(name in p.config for p in pieces)
     )
     return table(header, rows)
-
-
-def _time_shares(timing: Timing) -> list[tuple[str, str, float]]:
-    """The agents' own time by what it went into; the devices' seconds are summed, so shares are of that sum."""
-    total = sum(timing.parts.values())
-    ordered = sorted(timing.parts.items(), key=lambda part: -part[1])
-    return [(name, f"{duration(s)}, {percent(s / total)}", s / total) for name, s in ordered if total > 0]
 
 
 def _failure_body(tables: StudyTables) -> Iterator[Html]:

@@ -8,7 +8,6 @@ from cartwheel.analysis.diagnostics import track
 from cartwheel.analysis.tables import (
     Counts,
     StudyTables,
-    Timing,
     copies,
     counts,
     curves_of_trials,
@@ -21,6 +20,7 @@ from cartwheel.analysis.tables import (
     trial_noun,
     validation_means,
 )
+from cartwheel.analysis.timing import Timing
 from cartwheel.analysis.wording import compact, decimals_for, duration, fixed, listed, number, percent, plural
 from cartwheel.records import SCORE_WINDOW_EPISODES, Value
 from cartwheel.schedules.schedule import lineage
@@ -144,8 +144,12 @@ def time(timing: Timing) -> str:
     )
     if timing.compile_s > 0:
         text += f" Compiling took {duration(timing.compile_s)}; a second run finds most of it in the cache."
-    total = sum(timing.parts.values())
-    return f"{text} The agents' episodes took {duration(total)}, summed over devices, of which:" if total else text
+    spent = timing.of_devices
+    total = sum(spent.values())
+    if total <= 0:
+        return text
+    shares = listed([f"{percent(seconds / total)} {activity}" for activity, seconds in spent.items()])
+    return f"{text} Summed over devices, which work side by side, {duration(total)} were {shares}."
 
 
 def failures(count: Counts) -> str:

@@ -1,6 +1,6 @@
 """What can be asked of a study's database. Reading never waits for the process that runs the study."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from cartwheel.records import (
@@ -60,15 +60,32 @@ class KeptEvaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionTimes:
+    """How long a process has run a study, and what that went into.
+
+    ``loop_s`` is what the loop itself took (asking, telling and storing), ``commit_s`` the part of it in commits,
+    ``compile_s`` how long it was at most that a device compiled. ``num_devices`` worked side by side, 0 if that is not
+    known; ``device_compile_s`` is what compiling took, summed over them.
+    """
+
+    wall_s: float = 0.0
+    loop_s: float = 0.0
+    compile_s: float = 0.0
+    commit_s: float = 0.0
+    num_devices: int = 0
+    device_compile_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
-    """One process that ran the study: how long, how much of that the loop took (asking, telling and storing), and
-    how much compiling."""
+    """One process that ran the study."""
 
     pid: int
     host: str
-    wall_s: float
-    loop_s: float
-    compile_s: float
+    times: SessionTimes
+
+
+_TIMES = [field.name for field in fields(SessionTimes)]
 
 
 class StudyReader:
@@ -174,7 +191,7 @@ class StudyReader:
     def sessions(self) -> list[Session]:
         """The processes that have run the study, in order."""
         rows = self._database.rows("SELECT * FROM sessions ORDER BY number")
-        return [Session(row["pid"], row["host"], row["wall_s"], row["loop_s"], row["compile_s"]) for row in rows]
+        return [Session(row["pid"], row["host"], SessionTimes(*(row[name] for name in _TIMES))) for row in rows]
 
     def _evaluation(self, row: Row) -> KeptEvaluation:
         sql = f'SELECT {EPISODE_COLUMNS} FROM evaluation_episodes WHERE evaluation = ? ORDER BY "index"'

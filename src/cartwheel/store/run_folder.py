@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from importlib import metadata
@@ -39,6 +40,8 @@ class RunFolder:
         self.path = path
         self.checkpoints = CheckpointStore(path / CHECKPOINTS)
         self.read = StudyReader(database)
+        self.commit_s = 0.0
+        """What commits took so far."""
         self._database = database
         self._ownership = ownership
 
@@ -96,12 +99,14 @@ class RunFolder:
 
         Files that nothing needs any more are deleted afterwards; if that is interrupted, at the next opening.
         """
+        started = time.perf_counter()
         writer = StudyWriter(self._database, self.checkpoints)
         with self._database.transaction():
             yield writer
             unneeded = writer.drop_unneeded_files()
         for digest in unneeded:
             self.checkpoints.delete(digest)
+        self.commit_s += time.perf_counter() - started
 
     def snapshot(self) -> AbstractContextManager[None]:
         """While entered, all that is read is of one moment, though another process may run the study."""

@@ -73,7 +73,7 @@ def write_state(state: StudyState, writer: StudyWriter) -> None:
     """Add all rows of a state but its meta data to a database that has none."""
     for session in state.sessions:
         number = writer.add_session(session.pid, session.host)
-        writer.set_times(number, session.wall_s, session.loop_s, session.compile_s)
+        writer.set_times(number, session.times)
     for event in state.events:
         match event:
             case Issued(segment):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from cartwheel.store.seals import SEAL, SEALED
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _STEPS: Mapping[int, tuple[str, ...]] = {
     1: (
@@ -30,6 +30,11 @@ _STEPS: Mapping[int, tuple[str, ...]] = {
             seal       TEXT NOT NULL DEFAULT ''
         )""",
         *(f"ALTER TABLE {table} ADD COLUMN {SEAL} TEXT NOT NULL DEFAULT ''" for table in SEALED if table != "retries"),
+    ),
+    3: (
+        "ALTER TABLE sessions ADD COLUMN commit_s REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE sessions ADD COLUMN num_devices INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE sessions ADD COLUMN device_compile_s REAL NOT NULL DEFAULT 0",
     ),
 }
 """What makes the next version of a version."""

@@ -1,5 +1,6 @@
 """The rows that a study adds. Every method is part of a transaction that the caller has begun."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from cartwheel.errors import StorageError
@@ -21,6 +22,7 @@ from cartwheel.records import (
 )
 from cartwheel.store.checkpoints import CheckpointStore
 from cartwheel.store.database import Database
+from cartwheel.store.reading import SessionTimes
 from cartwheel.store.rows import EPISODE_COLUMNS, SEGMENT_COLUMNS, broken_to_json, episode_row, segment_row, to_json
 
 
@@ -127,10 +129,11 @@ class StudyWriter:
         """A process that begins to run the study; the number of its session."""
         return self._database.execute("INSERT INTO sessions (pid, host) VALUES (?, ?)", (pid, host))
 
-    def set_times(self, session: int, wall_s: float, loop_s: float, compile_s: float) -> None:
-        """How long a session has run so far, and how much of that the loop itself and compiling took."""
-        sql = "UPDATE sessions SET wall_s = ?, loop_s = ?, compile_s = ? WHERE number = ?"
-        self._database.execute(sql, (wall_s, loop_s, compile_s, session))
+    def set_times(self, session: int, times: SessionTimes) -> None:
+        """How long a session has run so far, and what that went into."""
+        by_name = dataclasses.asdict(times)
+        columns = ", ".join(f"{name} = ?" for name in by_name)
+        self._database.execute(f"UPDATE sessions SET {columns} WHERE number = ?", (*by_name.values(), session))
 
     def drop_unneeded_files(self) -> list[CheckpointId]:
         """Forget the released files that no checkpoint needs any more; they may be deleted after the commit."""
