@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel.agents.pets import agent as pets
-from cartwheel.agents.pets.arrays import part_from_arrays
+from cartwheel.agents.pets.arrays import HasShape, part_from_arrays, require_part
 from cartwheel.agents.pets.hypers import PetsShape, check_config, hypers_from_configs
 from cartwheel.agents.pets.plan_search import PlanState
 from cartwheel.agents.pets.planner import plan_bounds
@@ -65,7 +65,6 @@ class Agent:
         """The agent that ``export_agent`` wrote. Raises StorageError if the folder holds none, or a damaged one."""
         folder = Path(folder)
         description = _read_description(folder / DESCRIPTION)
-        arrays, _ = read_file(folder / ARRAYS)
         try:
             task = find_task(str(description["env_id"]), description["episode_length"])
         except (KeyError, TypeError, ValueError) as error:
@@ -74,6 +73,8 @@ class Agent:
         try:
             shape, config = PetsShape(**description["shape"]), dict(description["config"])
             check_config(config, shape.planner)
+            template = jax.eval_shape(lambda: pets.init(task, shape, jax.random.key(0)))
+            arrays, _ = read_file(folder / ARRAYS, lambda layout: _require(template, layout))
             return Agent(AgentSetup(task, shape, config), {}, arrays)
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError(f"the agent cannot be used: {error}", str(folder), _FILES_STEP) from error
@@ -111,6 +112,11 @@ class Agent:
         key = jax.random.fold_in(jax.random.wrap_key_data(key), step)
         is_random = jnp.zeros((), bool)
         return pets.act(self.task, self._shape, self._state, memory, self._hypers, self._bounds, obs, is_random, key)
+
+
+def _require(template: pets.PetsState, found: Mapping[str, HasShape]) -> None:
+    for part in _KEPT_PARTS:
+        require_part(template, part, found)
 
 
 def play(env: WatchedEnv, begin: Callable[[int], Act], seed: tuple[int | str, ...], num_episodes: int) -> list[Episode]:

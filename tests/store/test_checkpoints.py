@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import struct
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from cartwheel.errors import CorruptCheckpoint, StorageError
 from cartwheel.records import CheckpointId
 from cartwheel.store import checkpoints
 from cartwheel.store.checkpoints import CheckpointStore, encode, read_file
+from cartwheel.store.headers import Layout
 
 ARRAYS = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.array(7, np.int64), "c": np.array([True, False])}
 MANIFEST = {"episode": 3, "shards": ["x"], "config": {"learning_rate": 1e-3}}
@@ -115,6 +118,64 @@ def test_a_hostile_file_is_refused(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with pytest.raises(CorruptCheckpoint, match=r"agent\.safetensors"):
         read_file(path)
+
+
+CLAIMS = {
+    "more than the file has": [{"dtype": "F32", "shape": [2**60], "data_offsets": [0, 2**62]}],
+    "more than its place": [{"dtype": "F32", "shape": [2**60], "data_offsets": [0, 8]}],
+    "less than its place": [{"dtype": "F32", "shape": [1], "data_offsets": [0, 8]}],
+    "the same place twice": [{"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}] * 2,
+    "a negative size": [{"dtype": "F32", "shape": [-2], "data_offsets": [0, -8]}],
+    "sizes that cancel": [{"dtype": "F32", "shape": [-1, -2], "data_offsets": [0, 8]}],
+    "no whole number": [{"dtype": "F32", "shape": [2.0], "data_offsets": [0, 8]}],
+    "an unknown type": [{"dtype": "OBJECT", "shape": [1], "data_offsets": [0, 8]}],
+    "no shape": [{"dtype": "F64", "shape": None, "data_offsets": [0, 8]}],
+    "no array": [7],
+}
+
+
+@pytest.mark.parametrize("claims", CLAIMS.values(), ids=CLAIMS)
+def test_what_a_header_claims_is_checked_against_the_file(tmp_path: Path, claims: list[Any]) -> None:
+    """By whole numbers of any size, before anything is allocated."""
+    about = {"__metadata__": {"manifest": "{}"}, **{f"array {k}": claim for k, claim in enumerate(claims)}}
+    path = tmp_path / "agent.safetensors"
+    path.write_bytes(header(json.dumps(about).encode()) + bytes(8))
+    tracemalloc.start()
+    with pytest.raises(CorruptCheckpoint, match=r"damaged: .*agent\.safetensors"):
+        read_file(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**17
+
+
+def test_an_array_that_nobody_wants_is_never_read(store: CheckpointStore) -> None:
+    """A file as large as it claims: what was not wanted is refused from the header, and damage is still told apart."""
+    num_bytes = 2**26
+    about = {"__metadata__": {"manifest": "{}"}, "weights": {"dtype": "U8", "shape": [num_bytes]}}
+    about["weights"]["data_offsets"] = [0, num_bytes]
+    head, sha256 = header(json.dumps(about).encode()), hashlib.sha256()
+    sha256.update(head)
+    sha256.update(bytes(num_bytes))
+    digest = CheckpointId(sha256.hexdigest())
+
+    def only_small(layout: Layout) -> None:
+        if layout["weights"].shape != (8,):
+            raise ValueError(f"weights are {layout['weights'].shape}, not (8,)")
+
+    with store.path(digest).open("wb") as file:
+        file.write(head)
+        file.truncate(len(head) + num_bytes)  # its zeros take no room on the disk
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"weights are \(67108864,\), not \(8,\)"):
+        store.read(digest, only_small)
+    with store.path(digest).open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"x")
+    with pytest.raises(CorruptCheckpoint, match="has changed on disk"):
+        store.read(digest, only_small)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < num_bytes / 8
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "A" * 64, "ab", "g" * 64])

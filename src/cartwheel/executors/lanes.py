@@ -8,12 +8,21 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
 
 from cartwheel.agents.pets.agent import PetsState, shrink_perturb
-from cartwheel.agents.pets.arrays import PARTS, buffer_from_shards, part_from_arrays, shard_to_arrays, to_arrays
+from cartwheel.agents.pets.arrays import (
+    PARTS,
+    buffer_from_shards,
+    part_from_arrays,
+    require_part,
+    require_shard,
+    shard_to_arrays,
+    to_arrays,
+)
 from cartwheel.agents.pets.hypers import PetsShape
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult, MakeEnv
@@ -201,11 +210,12 @@ def restore(checkpoints: CheckpointStore, fresh: PetsState, work: Work) -> tuple
     assert start is not None
     parts = {}
     for part in PARTS:
-        arrays, _ = checkpoints.read(getattr(start, part))
+        arrays, _ = checkpoints.read(getattr(start, part), partial(require_part, fresh, part))
         parts[part] = part_from_arrays(fresh, part, arrays)
     _, manifest = checkpoints.read(start.replay)
     shards = [StoredFile(CheckpointId(digest), checkpoints.size(digest)) for digest in manifest["replay"]]
-    replay = buffer_from_shards(fresh, [checkpoints.read(shard.digest)[0] for shard in shards])
+    require = partial(require_shard, fresh)
+    replay = buffer_from_shards(fresh, [checkpoints.read(shard.digest, require)[0] for shard in shards])
     return _shrunk(PetsState(**parts, replay=replay), fresh, work), shards
 
 

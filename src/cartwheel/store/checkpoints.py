@@ -1,7 +1,8 @@
 """Checkpoint files: arrays and a JSON manifest in safetensors, named by the SHA-256 of their bytes.
 
 A file gets its name only when all of it is on disk (temporary file in the same folder, fsync, rename, fsync of the
-folder), so a name in this folder always means a whole file; the digest is checked again at every load. The manifest
+folder), so a name in this folder always means a whole file; the digest is checked again at every load. Before that,
+the header is held against the file's length and against what is wanted (``headers``). The manifest
 is one string under one metadata key: the order of several keys is not fixed by the library, and equal contents must
 give equal bytes.
 """
@@ -10,9 +11,10 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +24,12 @@ from safetensors.numpy import load, save
 from cartwheel.errors import CorruptCheckpoint, StorageError
 from cartwheel.records import CheckpointId, StoredFile
 from cartwheel.store.disk import cannot_write
+from cartwheel.store.headers import METADATA, Accepts, accept_all, layout_of
 
 SUFFIX = ".safetensors"
 TEMPORARY_SUFFIX = ".tmp"
 MANIFEST_KEY = "manifest"
-MAX_HEADER_BYTES = 16 * 2**20
-"""No checkpoint of ours comes near this; a longer header is not read into memory."""
+_CHUNK_BYTES = 2**20
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -64,17 +66,25 @@ class CheckpointStore:
             raise cannot_write(f"a checkpoint of {len(data)} bytes", error.strerror, self.folder) from error
         return StoredFile(digest, len(data))
 
-    def read(self, digest: CheckpointId) -> tuple[Arrays, dict[str, Any]]:
-        """The arrays and the manifest under this digest. Raises CorruptCheckpoint if the bytes are not the same."""
-        return decode(self._read_verified(digest), self.path(digest))
+    def read(self, digest: CheckpointId, accepts: Accepts = accept_all) -> tuple[Arrays, dict[str, Any]]:
+        """The arrays and the manifest under this digest. Raises CorruptCheckpoint if the bytes are not the same.
+
+        ``accepts`` is asked before any array is read; what it raises comes out, if the file is what was written.
+        """
+        return decode(self._read_verified(digest, accepts), self.path(digest))
 
     def data(self, digest: CheckpointId) -> bytes:
         """The bytes under this digest. Raises CorruptCheckpoint if they are not the same."""
-        return self._read_verified(digest)
+        return self._read_verified(digest, accept_all)
 
     def verify(self, digest: CheckpointId) -> None:
-        """Raises CorruptCheckpoint if the file is missing or is not what was written."""
-        self._read_verified(digest)
+        """Raises CorruptCheckpoint if the file is missing or is not what was written. It may be of any size."""
+        self._bring(digest)
+        sha256 = hashlib.sha256()
+        with _opened(self.path(digest), self._step) as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                sha256.update(chunk)
+        self._require(sha256.hexdigest(), digest)
 
     def size(self, digest: CheckpointId) -> int:
         """Bytes on disk. Raises CorruptCheckpoint if the file is missing."""
@@ -114,14 +124,20 @@ class CheckpointStore:
     def _step(self) -> str:
         return f"`cartwheel check {self.folder.parent} --repair`, then the command that ran the study, make it again"
 
-    def _read_verified(self, digest: CheckpointId) -> bytes:
+    def _read_verified(self, digest: CheckpointId, accepts: Accepts) -> bytes:
         self._bring(digest)
-        path = self.path(digest)
-        data = _read_bytes(path, self._step)
-        found = hashlib.sha256(data).hexdigest()
-        if found != digest:
-            raise CorruptCheckpoint(f"checkpoint has changed on disk: its SHA-256 is {found}", str(path), self._step)
+        try:
+            data = _read_bytes(self.path(digest), accepts, self._step)
+        except (CorruptCheckpoint, ValueError):
+            self.verify(digest)  # damage explains it, if there is any
+            raise
+        self._require(hashlib.sha256(data).hexdigest(), digest)
         return data
+
+    def _require(self, found: str, digest: CheckpointId) -> None:
+        if found != digest:
+            cause = f"checkpoint has changed on disk: its SHA-256 is {found}"
+            raise CorruptCheckpoint(cause, str(self.path(digest)), self._step)
 
     def _write_durably(self, data: bytes, path: Path) -> None:
         temporary = self.folder / f"{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
@@ -153,24 +169,21 @@ def encode(arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any]) -> b
 
 
 def decode(data: bytes, path: Path) -> tuple[Arrays, dict[str, Any]]:
-    """Arrays and manifest of a file that ``encode`` made. Raises CorruptCheckpoint naming ``path`` for any other.
-
-    The header's length is checked before it is parsed, and safetensors checks every array against the file's size
-    before it allocates, so a hostile file costs no more memory than its own size.
-    """
+    """Arrays and manifest of a file that ``encode`` made. Raises CorruptCheckpoint naming ``path`` for any other."""
     try:
         length = int.from_bytes(data[:8], "little")
-        if not 2 <= length <= min(MAX_HEADER_BYTES, len(data) - 8):
-            raise ValueError(f"its header claims {length} bytes of {len(data)}")
-        manifest = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][MANIFEST_KEY])
+        manifest = json.loads(json.loads(data[8 : 8 + length])[METADATA][MANIFEST_KEY])
         return load(data), manifest
     except (ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         raise CorruptCheckpoint(f"checkpoint is damaged: {error}", str(path)) from error
 
 
-def read_file(path: Path) -> tuple[Arrays, dict[str, Any]]:
-    """Arrays and manifest of a file outside a store, such as an exported agent's. Raises CorruptCheckpoint."""
-    return decode(_read_bytes(path), path)
+def read_file(path: Path, accepts: Accepts = accept_all) -> tuple[Arrays, dict[str, Any]]:
+    """Arrays and manifest of a file outside a store, such as an exported agent's. Raises CorruptCheckpoint.
+
+    ``accepts`` as for ``CheckpointStore.read``.
+    """
+    return decode(_read_bytes(path, accepts), path)
 
 
 def listed_files(manifest: Mapping[str, Any]) -> list[CheckpointId] | None:
@@ -191,10 +204,19 @@ def _unlink(path: Path) -> None:
         raise StorageError(f"cannot delete a file: {error.strerror}", str(path), "see who may write there") from error
 
 
-def _read_bytes(path: Path, step_if_gone: str = "") -> bytes:
+def _read_bytes(path: Path, accepts: Accepts, step_if_gone: str = "") -> bytes:
+    """All of a file whose header is sound and accepted. Raises as ``_opened``, and what ``accepts`` raises."""
+    with _opened(path, step_if_gone) as file:
+        accepts(layout_of(path))
+        return file.read()
+
+
+@contextmanager
+def _opened(path: Path, step_if_gone: str) -> Iterator[BinaryIO]:
     """Raises CorruptCheckpoint if the file is not there, StorageError if it is and cannot be read now."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield file
     except (FileNotFoundError, IsADirectoryError) as error:
         raise CorruptCheckpoint(f"checkpoint cannot be read: {error.strerror}", str(path), step_if_gone) from error
     except OSError as error:

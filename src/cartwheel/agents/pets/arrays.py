@@ -4,8 +4,8 @@ Names are ``part/path``, e.g. ``weights/.weights[0]``. The replay buffer travels
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -21,39 +21,45 @@ PARTS = ("weights", "optimizer", "normaliser")
 Arrays = Mapping[str, NDArray[Any]]
 
 
+class HasShape(Protocol):
+    """An array, or what is known of one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+
 def to_arrays(state: PetsState) -> dict[str, NDArray[Any]]:
     """The weights, optimizer and normaliser of one agent."""
-    named: dict[str, NDArray[Any]] = {}
-    for part in PARTS:
-        for path, leaf in jax.tree_util.tree_leaves_with_path(getattr(state, part)):
-            named[f"{part}/{jax.tree_util.keystr(path)}"] = np.asarray(leaf)
-    return named
+    return {name: np.asarray(leaf) for part in PARTS for name, leaf in _named(state, part)}
 
 
-def part_from_arrays(template: PetsState, part: str, arrays: Arrays) -> Any:
-    """One part, from the arrays of a checkpoint.
+def require_part(template: PetsState, part: str, found: Mapping[str, HasShape]) -> None:
+    """``found``: arrays by name, or what a file claims to hold.
 
     Raises ValueError if an array is missing, has another shape or type than this agent's, or is not one of them:
     optimisers differ in what they remember, and one's memory is not another's.
     """
-    expected = set[str]()
-
-    def leaf_from(path: Any, like: Any) -> NDArray[Any]:
-        name = f"{part}/{jax.tree_util.keystr(path)}"
-        expected.add(name)
-        found = arrays.get(name)
-        if found is None or found.shape != like.shape or found.dtype != like.dtype:
-            what = "is missing" if found is None else f"is {found.dtype}{list(found.shape)}"
+    expected = dict(_named(template, part))
+    for name, like in expected.items():
+        own = found.get(name)
+        if own is None or own.shape != like.shape or own.dtype != like.dtype:
+            what = "is missing" if own is None else f"is {own.dtype}{list(own.shape)}"
             raise ValueError(
                 f"the checkpoint does not fit the agent: {name} {what}, not {like.dtype}{list(like.shape)}"
             )
-        return found
-
-    found = jax.tree_util.tree_map_with_path(leaf_from, getattr(template, part))
-    surplus = [name for name in arrays if name.startswith(f"{part}/") and name not in expected]
+    surplus = [name for name in found if name.startswith(f"{part}/") and name not in expected]
     if surplus:
         raise ValueError(f"the checkpoint does not fit the agent: {min(surplus)} is not one of its arrays")
-    return found
+
+
+def part_from_arrays(template: PetsState, part: str, arrays: Arrays) -> Any:
+    """One part, from the arrays of a checkpoint. Raises ValueError as ``require_part``."""
+    require_part(template, part, arrays)
+    own = getattr(template, part)
+    return jax.tree.unflatten(jax.tree.structure(own), [arrays[name] for name, _ in _named(template, part)])
 
 
 def shard_to_arrays(episode: Transitions) -> dict[str, NDArray[Any]]:
@@ -61,27 +67,45 @@ def shard_to_arrays(episode: Transitions) -> dict[str, NDArray[Any]]:
     return {name: np.asarray(column) for name, column in _columns(episode).items()}
 
 
+def require_shard(template: PetsState, found: Mapping[str, HasShape]) -> int:
+    """How many transitions a shard holds. ``found`` as for ``require_part``.
+
+    Raises ValueError if its columns are not those of the agent's buffer, or are longer than that.
+    """
+    columns = _columns(template.replay.rows)
+    length = found["obs"].shape[0] if "obs" in found and found["obs"].shape else 0
+    for name, column in columns.items():
+        own = found.get(name)
+        if own is None or own.shape != (length, *column.shape[1:]) or own.dtype != np.float32:
+            what = "is missing" if own is None else f"is {own.dtype}{list(own.shape)}"
+            raise ValueError(f"a replay shard does not fit the agent: {name} {what}")
+    if length > len(columns["obs"]):
+        raise ValueError(f"a replay shard of {length} rows needs more than the buffer's {len(columns['obs'])}")
+    return length
+
+
 def buffer_from_shards(template: PetsState, shards: list[Arrays]) -> Buffer:
     """The buffer that these episodes fill, in this order.
 
     Raises ValueError if they do not fit the agent's sizes or capacity.
     """
-    rows = template.replay.rows
-    full = {name: np.zeros(column.shape, np.float32) for name, column in _columns(rows).items()}
+    full = {name: np.zeros(column.shape, np.float32) for name, column in _columns(template.replay.rows).items()}
     count = 0
     for shard in shards:
-        length = len(shard["obs"])
+        length = require_shard(template, shard)
         for name, array in full.items():
-            part = shard.get(name)
-            if part is None or part.shape != (length, *array.shape[1:]) or part.dtype != np.float32:
-                found = "is missing" if part is None else f"is {part.dtype}{list(part.shape)}"
-                raise ValueError(f"a replay shard does not fit the agent: {name} {found}")
             if count + length > len(array):
                 raise ValueError(f"the replay needs more than the buffer's {len(array)} rows")
-            array[count : count + length] = part
+            array[count : count + length] = shard[name]
         count += length
     num_rows: HostArray = np.asarray(count, np.int32)
     return Buffer(host_transitions(**full), num_rows)
+
+
+def _named(state: PetsState, part: str) -> Iterator[tuple[str, Any]]:
+    """The arrays of a part, in the order of its leaves."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(getattr(state, part)):
+        yield f"{part}/{jax.tree_util.keystr(path)}", leaf
 
 
 def _columns(rows: Transitions) -> dict[str, Any]:
