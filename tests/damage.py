@@ -76,9 +76,15 @@ def run(run_dir: Path, num_looks: int | None = None) -> list[str]:
 
 
 def results(run_dir: Path) -> dict[str, Any]:
-    """What the study holds. Segments that run again report later: the log is compared without its order."""
+    """What the study holds. Segments that run again report later, and evaluations are begun anew: the log is compared
+    without its order, and evaluations by what they are of instead of by number."""
     tables = snapshot(run_dir)
-    return {**tables, "events": sorted(repr(row["event"]) for row in tables["events"])}
+    names = {row["id"]: f"{row['segment']} {row['seed']}" for row in tables["evaluations"]}
+    evaluations = [{**row, "id": names[row["id"]]} for row in tables["evaluations"]]
+    played = [{**row, "evaluation": names[row["evaluation"]]} for row in tables["evaluation_episodes"]]
+    unordered = {"evaluations": evaluations, "evaluation_episodes": played}
+    events = sorted(repr(row["event"]) for row in tables["events"])
+    return {**tables, **{name: sorted(map(repr, rows)) for name, rows in unordered.items()}, "events": events}
 
 
 def copied(run_dir: Path, to: Path) -> Path:

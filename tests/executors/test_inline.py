@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+import jax
 import numpy as np
 import pytest
 
@@ -226,6 +227,34 @@ def test_an_environment_that_hangs_is_reported(make: Maker, monkeypatch: pytest.
     executor.close()
     assert time.monotonic() - started < 1.0
     let_go.set()
+
+
+def test_a_device_without_memory_fails_its_items(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """XLA's error is theirs, of its own kind and on one line; the next item gets a program of its own."""
+    executor = make()
+
+    def refuse(*_: object) -> None:
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.\nand more lines")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Engine, "run_episode", refuse)
+        outcomes = run(executor, [work(segment(1)), work(segment(2))])
+    for trial in (1, 2):
+        assert (done(outcomes, trial).status, done(outcomes, trial).kind) == ("failed", "out_of_memory")
+        assert "Out of memory allocating 123 bytes. and more" in done(outcomes, trial).reason
+    assert done(run(executor, [work(segment(3))]), 3).status == "done"
+    assert executor.num_free == 2
+
+
+def test_another_error_of_the_device_is_a_defect(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not taken for a failure of whoever ran."""
+
+    def refuse(*_: object) -> None:
+        raise jax.errors.JaxRuntimeError("INTERNAL: a defect")
+
+    monkeypatch.setattr(Engine, "run_episode", refuse)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="a defect"):
+        run(make(), [work(segment(1))])
 
 
 def test_a_checkpoint_that_does_not_fit_fails_its_item(make: Maker, store: CheckpointStore) -> None:

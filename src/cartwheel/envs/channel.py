@@ -7,12 +7,13 @@ import json
 import math
 import socket
 import struct
-import time
 from typing import Any
 
 _LENGTHS = struct.Struct(">II")
 MAX_BYTES = 2**26
 """Of a header, and of what follows it. Longer is nonsense: the longest of vectors has a few thousand numbers."""
+
+_WAIT_S = 0.5
 
 
 class Broken(Exception):
@@ -34,12 +35,14 @@ class Channel:
             raise Broken(str(error)) from error
 
     def receive(self, timeout_s: float = math.inf) -> tuple[dict[str, Any], bytes]:
-        """The next message. Raises TimeoutError if it has not come in time, Broken if it never will."""
-        deadline = time.monotonic() + timeout_s
-        header_bytes, data_bytes = _LENGTHS.unpack(self._exactly(_LENGTHS.size, deadline))
+        """The next message. Raises TimeoutError if nothing comes for so long, Broken if nothing ever will.
+
+        Time in which this process is stopped does not count.
+        """
+        header_bytes, data_bytes = _LENGTHS.unpack(self._exactly(_LENGTHS.size, timeout_s))
         if max(header_bytes, data_bytes) > MAX_BYTES:
             raise Broken("a message is too long")
-        text, data = self._exactly(header_bytes, deadline), self._exactly(data_bytes, deadline)
+        text, data = self._exactly(header_bytes, timeout_s), self._exactly(data_bytes, timeout_s)
         try:
             header = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -51,17 +54,19 @@ class Channel:
     def close(self) -> None:
         self._end.close()
 
-    def _exactly(self, num_bytes: int, deadline: float) -> bytes:
-        parts = bytearray()
+    def _exactly(self, num_bytes: int, timeout_s: float) -> bytes:
+        parts, left_s = bytearray(), timeout_s
         while len(parts) < num_bytes:
-            left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError
-            self._end.settimeout(None if math.isinf(left_s) else left_s)
+            # a clock goes on while a process is stopped: short waits are counted instead
+            wait_s = min(left_s, _WAIT_S)
+            self._end.settimeout(wait_s)
             try:
                 part = self._end.recv(num_bytes - len(parts))
             except TimeoutError:
-                raise
+                left_s -= wait_s
+                continue
             except OSError as error:
                 raise Broken(str(error)) from error
             if not part:

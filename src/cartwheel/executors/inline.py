@@ -7,10 +7,9 @@ which thread runs what changes no result (see ``cartwheel.engine``).
 import math
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 
-from cartwheel.envs.calls import Call, call_under_way
+from cartwheel.envs.calls import Call, Watcher
 from cartwheel.errors import EnvironmentHangs
 from cartwheel.executors.work import ItemDone, Lanes, Outcome, Place, Work, serve
 from cartwheel.store.checkpoints import CheckpointStore
@@ -35,6 +34,7 @@ class InlineExecutor:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._num_open = 0
+        self._watcher = Watcher()
         self._lanes = make_lanes(Place(checkpoints, lanes_per_device, self._stop.is_set, on_message))
         self._num_lanes = lanes_per_device * len(self._lanes)
         self._threads = [
@@ -68,6 +68,7 @@ class InlineExecutor:
         ended from here, so nothing more would come.
         """
         outcomes: list[Outcome] = []
+        self._watcher.look(self._threads)
         try:
             outcomes.extend(self._checked(self._outcomes.get(timeout=timeout_s)))
             while True:
@@ -84,20 +85,20 @@ class InlineExecutor:
         """
         self._stop.set()
         for thread in self._threads:
-            while thread.is_alive() and self._hanging_call(thread) is None:
+            while thread.is_alive() and thread not in self._hanging():
                 thread.join(_IDLE_POLL_S)
 
     def _check_that_none_hangs(self) -> None:
-        for call in filter(None, map(self._hanging_call, self._threads)):
+        for call in self._hanging().values():
             raise EnvironmentHangs(
                 f"{call.what} has taken longer than {self._max_call_s:g} s",
                 "engine.max_call_s",
                 "the study is safe and the same command goes on: mend the environment, or raise --engine.max-call-s",
             )
 
-    def _hanging_call(self, thread: threading.Thread) -> Call | None:
-        call = call_under_way(thread)
-        return call if call is not None and time.monotonic() - call.since > self._max_call_s else None
+    def _hanging(self) -> dict[threading.Thread, Call]:
+        seen = self._watcher.look(self._threads)
+        return {thread: call for thread, (call, waited_s) in seen.items() if waited_s > self._max_call_s}
 
     def _checked(self, outcomes: Sequence[Outcome] | BaseException) -> Sequence[Outcome]:
         if isinstance(outcomes, BaseException):

@@ -26,13 +26,15 @@ from cartwheel.agents.pets.arrays import (
 from cartwheel.agents.pets.hypers import PetsShape
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult, MakeEnv
-from cartwheel.envs.making import CannotMake
+from cartwheel.envs.making import CannotMake, one_line
 from cartwheel.envs.pool import make_env
 from cartwheel.errors import CorruptCheckpoint
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Place, Work
 from cartwheel.records import CheckpointId, Config, FailureKind, Segment, Status, StoredFile
 from cartwheel.store.checkpoints import CheckpointStore
 
+OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
+"""By this word XLA says that a device has too little memory."""
 MAX_ENGINES = 4
 """Lanes keep so many programs with their agents' buffers; another shape takes the place of the longest unused."""
 
@@ -86,6 +88,11 @@ class _Engines:
         self._by_shape[shape] = engine
         return engine
 
+    def drop(self, engine: Engine) -> None:
+        """Forget an engine that cannot be used any more."""
+        self._by_shape = {shape: other for shape, other in self._by_shape.items() if other is not engine}
+        engine.close()
+
     def close(self) -> None:
         for engine in self._by_shape.values():
             engine.close()
@@ -109,13 +116,13 @@ class AgentLanes:
         """Put a work item's agent into a free lane; if there is no such agent, the item's end."""
         try:
             chosen = self._setup.under(work.config)
-            engine = self._engines.get(chosen.shape, [lane.engine for lane in self._lanes])
+            engine = self._engine(chosen.shape)
             started = time.perf_counter()
             state = fresh = engine.fresh(work.seed)
             shards: list[StoredFile] = []
             if work.start_from is not None:
                 state, shards = restore(self._place.checkpoints, fresh, work)
-        except (ValueError, CorruptCheckpoint) as error:
+        except (ValueError, CorruptCheckpoint, MemoryError) as error:
             return [ItemDone(work.item, "failed", str(error), 0.0, kind=_kind_of(error))]
         taken = {lane.slot for lane in self._lanes if lane.engine is engine}
         slot = next(slot for slot in range(self._place.num_lanes) if slot not in taken)
@@ -138,6 +145,13 @@ class AgentLanes:
         """Close the environments."""
         self._engines.close()
 
+    def _engine(self, shape: PetsShape) -> Engine:
+        """Raises MemoryError if the device cannot hold it."""
+        try:
+            return self._engines.get(shape, [lane.engine for lane in self._lanes])
+        except jax.errors.JaxRuntimeError as error:
+            raise MemoryError(_require_out_of_memory(error)) from error
+
     def _build(self, shape: PetsShape) -> Engine:
         device = f"{self._device.platform} device {self._device.id}"
         self._place.say(f"compiling for {device}")
@@ -149,8 +163,14 @@ class AgentLanes:
     def _advance(self, engine: Engine, lanes: Sequence[_Lane]) -> Sequence[Outcome]:
         """One episode of these lanes of an engine."""
         jobs = {lane.slot: lane.job() for lane in lanes}
-        results = engine.run_episode(jobs, self._place.should_stop)
-        states = engine.snapshot([slot for slot, job in jobs.items() if job.learns])
+        try:
+            results = engine.run_episode(jobs, self._place.should_stop)
+            states = engine.snapshot([slot for slot, job in jobs.items() if job.learns])
+        except jax.errors.JaxRuntimeError as error:
+            reason = _require_out_of_memory(error)
+            # the device's arrays are in no known state: whoever comes next gets an engine of its own
+            self._engines.drop(engine)
+            return [_lost(lane, reason) for lane in lanes]
         outcomes: list[Outcome] = []
         for lane in lanes:
             result = results[lane.slot]
@@ -194,10 +214,26 @@ def _ended(lane: _Lane, result: EpisodeResult) -> ItemDone:
     return ItemDone(lane.work.item, status, result.failure.reason, wall_s, result.episode, result.failure.kind)
 
 
+def _lost(lane: _Lane, reason: str) -> ItemDone:
+    """The end of a lane's item without an episode."""
+    lane.is_over = True
+    wall_s = time.perf_counter() - lane.started
+    return ItemDone(lane.work.item, "failed", reason, wall_s, kind="out_of_memory")
+
+
+def _require_out_of_memory(error: jax.errors.JaxRuntimeError) -> str:
+    """What to say of an error of the device, on one line. Raises it again if it is another one, which is a defect."""
+    if OUT_OF_MEMORY not in str(error):
+        raise error
+    return one_line(str(error))
+
+
 def _kind_of(error: Exception) -> FailureKind:
     """Why an agent could not even begin."""
     if isinstance(error, CorruptCheckpoint):
         return "corrupt_checkpoint"
+    if isinstance(error, MemoryError):
+        return "out_of_memory"
     return error.kind if isinstance(error, CannotMake) else "unusable_config"
 
 

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from cartwheel.envs.calls import call_under_way
+from cartwheel.envs.calls import Watcher
 from cartwheel.executors.messages import Channel, Message, Recipe, error_to_json, outcome_to_json, work_from_json
 from cartwheel.executors.work import Outcome, Place, Work, serve
 from cartwheel.store.checkpoints import CheckpointStore
@@ -67,10 +67,11 @@ class Worker:
                 self._channel.send({"error": error_to_json(error)})
 
     def _listen(self, runner: threading.Thread) -> None:
+        watcher = Watcher()
         try:
             while True:
                 self._take(self._channel.receive(BEAT_S))
-                self._channel.send({"beat": _beat(runner)})
+                self._channel.send({"beat": _beat(runner, watcher)})
         except EOFError:
             self._stop.set()
             time.sleep(GRACE_S)
@@ -94,10 +95,11 @@ class Worker:
             return None
 
 
-def _beat(runner: threading.Thread) -> Message:
+def _beat(runner: threading.Thread, watcher: Watcher) -> Message:
     """What the lanes wait for in an environment, and since how long."""
-    call = call_under_way(runner)
-    return {} if call is None else {"call": call.what, "for_s": time.monotonic() - call.since}
+    for call, waited_s in watcher.look([runner]).values():
+        return {"call": call.what, "for_s": waited_s}
+    return {}
 
 
 def _end_with(parent: int) -> None:
