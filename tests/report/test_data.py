@@ -1,6 +1,7 @@
 """The CSV beside a figure holds what the figure draws, and reading it back gives the numbers exactly."""
 
 import csv
+import dataclasses
 import io
 import math
 from typing import Any
@@ -45,6 +46,14 @@ def test_every_exhibit_has_numbers_and_a_sentence() -> None:
     ]
     assert all(one.sentence.endswith(".") for one in SHOWN)
     assert all(len(rows(one.data)) > 1 for one in SHOWN)
+
+
+def test_a_training_that_tunes_nothing_has_no_figure_of_hyperparameters() -> None:
+    """As under the default config: the space's hyperparameters are not among what was set."""
+    tables = made_up_study(1, 2, with_trouble=False)
+    untuned = {id_: dataclasses.replace(segment, config={}) for id_, segment in tables.segments.items()}
+    names = [one.name for one in exhibits(dataclasses.replace(tables, segments=untuned))]
+    assert names == ["learning-curves", "lineages", "models"]
 
 
 @pytest.mark.parametrize("exhibit", SHOWN, ids=lambda exhibit: exhibit.name)

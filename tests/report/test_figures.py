@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from cartwheel.analysis.comparison import Run, compare
 from cartwheel.analysis.tables import StudyTables, incumbent, learning_curve, schedule_of
-from cartwheel.report import figures, physics
+from cartwheel.report import figures, physics, sentences
 from cartwheel.report.style import BLUE, GREEN, NARROW, SVG, VERMILLION, WIDE, Layout, inline_svg, to_pdf, to_svg
 from cartwheel.report.time_figure import draw_time
 from cartwheel.spaces.space import Space
@@ -196,10 +196,10 @@ def test_mathematical_signs_in_names_are_taken_literally() -> None:
     assert "$x_1$ &amp; &lt;b&gt;" in svg
 
 
-def with_a_break(return_: float) -> StudyTables:
-    """The study without trouble, but that physics broke in episode 6 of member 2."""
-    tables = made_up_study(with_trouble=False)
-    id_ = next(id_ for id_ in tables.episodes if id_ == "2.2")
+def with_a_break(return_: float, tables: StudyTables | None = None, segment: str = "2.2") -> StudyTables:
+    """The study without trouble, but that physics broke in episode 6 of member 2, or in another's last."""
+    tables = tables or made_up_study(with_trouble=False)
+    id_ = next(id_ for id_ in tables.episodes if id_ == segment)
     *before, last = tables.episodes[id_]
     metrics = {"first_step_speed_out_of_bounds": 120.0, "plausible_return": 55.5, "top_speed_m_s": 2161.0, "turns": 4.0}
     broken = dataclasses.replace(last, return_=return_, metrics=metrics, warnings={"speed_out_of_bounds": 80})
@@ -217,6 +217,24 @@ def test_a_huge_return_of_broken_physics_does_not_hide_the_others() -> None:
     _, top = figure.axes[0].get_ylim()
     assert top < 400.0
     assert ([6.0], [top]) in lines(figure, VERMILLION)
+
+
+def test_a_break_beside_a_single_sound_return_is_on_an_axis_that_holds_both() -> None:
+    """One return gives no scale, so there is none to keep to."""
+    tables = with_a_break(37_472.0, made_up_study(1, 1, with_trouble=False), "0.0")
+    assert ([1.0], [37_472.0]) in lines(figures.learning_curves(tables), VERMILLION)
+
+
+def test_a_score_that_rests_on_broken_physics_is_said_first() -> None:
+    """In the sentence at the top, with how many of its episodes; a sound one has no such sentence."""
+    sound = made_up_study(2, 4, with_trouble=False)
+    best = incumbent(sound)
+    assert best is not None
+    assert "Mind the score" not in sentences.result(sound, None)
+    told = sentences.result(with_a_break(9_999.0, sound, best), None)
+    assert told.endswith("in 1 of the 3 episodes that the score rests on.")
+    single = made_up_study(1, 1, with_trouble=False)
+    assert sentences.result(with_a_break(9_999.0, single, "0.0"), None).endswith("plausible range in that episode.")
 
 
 def test_sound_studies_have_no_rings() -> None:

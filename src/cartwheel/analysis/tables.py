@@ -13,7 +13,18 @@ from typing import Any, Literal
 
 from cartwheel.analysis.timing import NOT_TIMED, Timing
 from cartwheel.exploits import OnExploit, counted_return, is_implausible, num_turns
-from cartwheel.records import Config, Episode, Report, Retry, Segment, SegmentId, in_words, score, segment_id
+from cartwheel.records import (
+    SCORE_WINDOW_EPISODES,
+    Config,
+    Episode,
+    Report,
+    Retry,
+    Segment,
+    SegmentId,
+    in_words,
+    score,
+    segment_id,
+)
 from cartwheel.schedules.schedule import Schedule, lineage
 from cartwheel.spaces.space import Space
 from cartwheel.tuners.registry import noun_of_trial
@@ -168,8 +179,13 @@ def segment_score(tables: StudyTables, segment: SegmentId) -> float:
     report = tables.reports.get(segment)
     if report is None or report.status != "done":
         return -math.inf
+    return score([counted_return(episode, tables.on_exploit) for episode in scored_episodes(tables, segment)])
+
+
+def scored_episodes(tables: StudyTables, segment: SegmentId) -> list[Episode]:
+    """The episodes that the score at the end of ``segment`` is made of: the last of its lineage, none at random."""
     episodes = (episode for part in lineage(tables.segments, segment) for episode in tables.episodes.get(part.id, ()))
-    return score([counted_return(episode, tables.on_exploit) for episode in episodes if not episode.is_random])
+    return [episode for episode in episodes if not episode.is_random][-SCORE_WINDOW_EPISODES:]
 
 
 def ranking(tables: StudyTables) -> list[SegmentId]:

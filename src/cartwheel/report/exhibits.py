@@ -57,6 +57,7 @@ def exhibits(tables: StudyTables, comparison: Comparison | None = None) -> Itera
             lambda layout: figures.lineages(tables, layout),
             data.lineages(tables),
         )
+    if any(name in segment.config for segment in tables.segments.values() for name in tables.space.names):
         yield Exhibit(
             "hyperparameters",
             "Hyperparameters over episodes",

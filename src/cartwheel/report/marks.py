@@ -36,7 +36,9 @@ def mark_implausible(axes: Axes, tables: StudyTables) -> None:
     sound = [return_ for return_ in sound if math.isfinite(return_)]
     low, high = (min(sound), max(sound)) if sound else (-math.inf, math.inf)
     room = OUTLYING * (high - low)
-    if any(not low - room <= episode.return_ <= high + room for episode in flagged):
+    if low < high and any(  # a single return gives no scale to keep to
+        not low - room <= episode.return_ <= high + room for episode in flagged
+    ):
         axes.set_ylim(low - 0.1 * (high - low), high + 0.25 * (high - low))
     bottom, top = axes.get_ylim()
     for marker, chosen in {

@@ -16,13 +16,15 @@ from cartwheel.analysis.tables import (
     incumbent_score,
     ranking,
     schedule_of,
+    scored_episodes,
     segment_score,
     trial_noun,
     validation_means,
 )
 from cartwheel.analysis.timing import Timing
 from cartwheel.analysis.wording import compact, decimals_for, duration, fixed, listed, number, percent, plural
-from cartwheel.records import SCORE_WINDOW_EPISODES, Value
+from cartwheel.exploits import is_implausible
+from cartwheel.records import SCORE_WINDOW_EPISODES, SegmentId, Value
 from cartwheel.schedules.schedule import lineage
 
 _MODEL_WORDING = {
@@ -45,7 +47,18 @@ def result(tables: StudyTables, comparison: Comparison | None) -> str:
     return (
         f"The best agent found by this one study, that of {trial_noun(tables)} {trial}, {_score(tables)}; its schedule "
         "has not been followed anew on fresh seeds, so nothing can be said yet about what tuning bought."
+        f"{_broken_score(tables, best)}"
     )
+
+
+def _broken_score(tables: StudyTables, segment: SegmentId) -> str:
+    """What is not to be believed of a score."""
+    scored = scored_episodes(tables, segment)
+    broken = sum(map(is_implausible, scored))
+    if not broken:
+        return ""
+    of_them = f"{broken} of the {len(scored)} episodes that the score rests on" if len(scored) > 1 else "that episode"
+    return f" Mind the score: physics broke or left its plausible range in {of_them}."
 
 
 def learning_curves(tables: StudyTables, ceiling: float | None) -> str:
