@@ -1,0 +1,134 @@
+"""Our side: a plan step and a pass over the data, compiled as the engine compiles them, on made-up transitions."""
+
+import dataclasses
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.speed.sizes import Size
+from benchmarks.speed.timing import Job
+from cartwheel.agents.pets import agent as pets
+from cartwheel.agents.pets.fit import fit, fit_bounds
+from cartwheel.agents.pets.hypers import PetsHypers, PetsShape, hypers_from_configs
+from cartwheel.agents.pets.planner import plan_bounds
+from cartwheel.envs.tasks import get_task
+
+CHUNKS = {"cartpole": 25, "cheetah": 25, "middle": 50, "small": 16}
+"""Samples evaluated at a time, as the presets of these sizes would have them."""
+
+
+def shape_of(size: Size, capacity: int = 6000, batch_size: int = 32) -> PetsShape:
+    """The agent's shape; its maxima are what it uses."""
+    return PetsShape(
+        num_networks=size.num_networks,
+        num_layers=size.num_layers,
+        width=size.width,
+        num_particles=size.num_particles,
+        planner="cem",
+        batch_size=batch_size,
+        capacity=capacity,
+        max_horizon=size.plan_horizon,
+        max_iterations=size.num_iterations,
+        max_samples=size.num_samples,
+        sample_chunk=size.sample_chunk or CHUNKS[size.name],
+    )
+
+
+def hypers_of(size: Size, num_members: int, **changes: int) -> PetsHypers:
+    """What it uses. No variance is small enough to end a search early."""
+    names = ("plan_horizon", "num_iterations", "num_samples")
+    config = {**{name: getattr(size, name) for name in names}, "min_variance": 0.0, **changes}
+    return hypers_from_configs([config] * num_members, "cem")
+
+
+def agents(size: Size, shape: PetsShape, num_members: int, num_rows: int) -> pets.PetsState:
+    """Fresh agents with so many made-up rows."""
+    task, rng = get_task(size.task), np.random.default_rng(0)
+    init = jax.jit(jax.vmap(functools.partial(pets.init, task, shape)))
+    states = init(jax.random.split(jax.random.key(0), num_members))
+    made_up = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), states.replay.rows)
+    replay = dataclasses.replace(states.replay, rows=made_up, num_rows=jnp.full(num_members, num_rows, jnp.int32))
+    return dataclasses.replace(states, replay=replay)
+
+
+def plan_step(size: Size, num_members: int = 1, device: Any = None, shape: PetsShape | None = None) -> Job:
+    """One plan of every member. The program is ``shape``'s where one is given: other sizes, the same compilation."""
+    task, shape = get_task(size.task), shape or shape_of(size, capacity=100)
+    hypers = hypers_of(size, num_members)
+    bounds = plan_bounds(jax.tree.map(np.asarray, hypers.planner), shape)
+    states, obs = agents(size, shape, num_members, 100), np.zeros((num_members, task.obs_size), np.float32)
+    memory = jax.vmap(lambda _: pets.begin_episode(task, shape))(jnp.arange(num_members))
+    keys, flags = jax.random.split(jax.random.key(1), num_members), np.zeros(num_members, bool)
+    given = jax.device_put((states, memory, hypers, obs, flags, keys), device)
+    program, bounds = _plan_program(size.task, shape), jax.device_put(bounds, device)
+    return lambda: jax.block_until_ready(program(*given[:3], bounds, *given[3:]))
+
+
+@functools.cache
+def _plan_program(task: str, shape: PetsShape) -> Callable[..., Any]:
+    act = functools.partial(pets.act, get_task(task), shape)
+    return jax.jit(jax.vmap(act, in_axes=(0, 0, 0, None, 0, 0, 0)))
+
+
+def epoch(  # one for every number that a script varies
+    size: Size,
+    batch_size: int,
+    num_rows: int,
+    capacity: int | None = None,
+    num_members: int = 1,
+    num_epochs: int = 1,
+    device: Any = None,
+) -> Job:
+    """Passes over so many rows of every member."""
+    shape = shape_of(size, capacity or num_rows, batch_size)
+    states, hypers = agents(size, shape, num_members, num_rows), hypers_of(size, num_members, num_epochs=num_epochs)
+    bounds, keys = fit_bounds(num_epochs, num_rows, shape), jax.random.split(jax.random.key(1), num_members)
+    given = jax.device_put((states.weights, states.optimizer, states.replay, hypers.model), device)
+    bounds, keys = jax.device_put((bounds, keys), device)
+    program = _fit_program(size.task, shape)
+    return lambda: jax.block_until_ready(program(*given, bounds, keys))
+
+
+@functools.cache
+def _fit_program(task: str, shape: PetsShape) -> Callable[..., Any]:
+    return jax.jit(jax.vmap(functools.partial(fit, get_task(task), shape), in_axes=(0, 0, 0, 0, None, 0)))
+
+
+def side_by_side(jobs: Sequence[Job]) -> Job:
+    """All at once, a thread each: one per device."""
+
+    def run() -> None:
+        threads = [threading.Thread(target=job) for job in jobs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return run
+
+
+def flops(size: Size) -> float:
+    """Of the matrix products of a plan step: two per weight and network evaluation."""
+    task = get_task(size.task)
+    num_encoded = jax.eval_shape(task.encode, jnp.zeros(task.obs_size, jnp.float32)).shape[0]
+    inputs, outputs = num_encoded + task.action_size, 2 * task.obs_size
+    weights = inputs * size.width + (size.num_layers - 1) * size.width**2 + size.width * outputs
+    return 2.0 * weights * size.network_evaluations
+
+
+SIDE = 2048
+
+
+def peak_jobs() -> dict[str, Job]:
+    """Square products by OpenBLAS (NumPy's) and by XLA, all cores at work: the better one is the machine's rate."""
+    host = np.ones((SIDE, SIDE), np.float32)
+    device, multiply = jnp.asarray(host), jax.jit(jnp.matmul)
+    return {"openblas": lambda: host @ host, "xla": lambda: jax.block_until_ready(multiply(device, device))}
+
+
+PEAK_FLOPS = 2.0 * SIDE**3
