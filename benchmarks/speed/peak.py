@@ -22,13 +22,16 @@ def main() -> None:
     jobs: dict[str, Job] = dict(peaks)
     for name in ("cartpole", "cheetah", "middle", "small"):
         jobs[f"{name} 1"] = programs.plan_step(SIZES[name])
+        jobs[f"{name} 1, spread"] = programs.plan_step(
+            SIZES[name], shape=programs.shape_of(SIZES[name], 100, spreads_plans=True)
+        )
         lanes = 8 // len(devices)
         each = [programs.plan_step(SIZES[name], lanes, device) for device in devices]
         jobs[f"{name} 8"] = programs.side_by_side(each)
     seconds = in_turns(jobs, given.repeats)
     rows = []
     for name in [name for name in jobs if name not in peaks]:
-        size, members = SIZES[name.split()[0]], int(name.split()[1])
+        size, members = SIZES[name.split()[0]], int(name.split()[1].rstrip(","))
         work = members * programs.flops(size)
         shares = sorted(
             (work / taken) / max(programs.PEAK_FLOPS / seconds[peak][i] for peak in peaks)
@@ -38,7 +41,7 @@ def main() -> None:
         rows.append(
             {
                 "size": size.name,
-                "members": members,
+                "members": name.split(maxsplit=1)[1],
                 "share of peak": shares[len(shares) // 2],
                 "lowest": shares[0],
                 "highest": shares[-1],

@@ -53,7 +53,8 @@ def main() -> None:
     for name in ("cartpole", "cheetah"):
         size, task = SIZES[name], get_task(SIZES[name].task)
         about = {"size": dataclasses.asdict(size), "obs_size": task.obs_size, "action_size": task.action_size}
-        cases: dict[str, tuple[Job, dict[str, Any]]] = {"plan step": (programs.plan_step(size), {"what": "plan"})}
+        planning = programs.plan_step(size, shape=programs.shape_of(size, 100, spreads_plans=True))
+        cases: dict[str, tuple[Job, dict[str, Any]]] = {"plan step": (planning, {"what": "plan"})}
         for batch in (256, 32):
             job = programs.epoch(size, batch, NUM_ROWS)
             cases[f"epoch, batch {batch}"] = (job, {"what": "epoch", "batch": batch, "rows": NUM_ROWS})

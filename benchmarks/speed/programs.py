@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Sharding
 
 from benchmarks.speed.sizes import Size
 from benchmarks.speed.timing import Job
@@ -16,13 +17,15 @@ from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.fit import fit, fit_bounds
 from cartwheel.agents.pets.hypers import PetsHypers, PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import plan_bounds
+from cartwheel.agents.pets.propagation import World
+from cartwheel.engine import planning_sharding, spread
 from cartwheel.envs.tasks import get_task
 
 CHUNKS = {"cartpole": 25, "cheetah": 25, "middle": 50, "small": 16}
 """Samples evaluated at a time, as the presets of these sizes would have them."""
 
 
-def shape_of(size: Size, capacity: int = 6000, batch_size: int = 32) -> PetsShape:
+def shape_of(size: Size, capacity: int = 6000, batch_size: int = 32, spreads_plans: bool = False) -> PetsShape:
     """The agent's shape; its maxima are what it uses."""
     return PetsShape(
         num_networks=size.num_networks,
@@ -36,6 +39,7 @@ def shape_of(size: Size, capacity: int = 6000, batch_size: int = 32) -> PetsShap
         max_iterations=size.num_iterations,
         max_samples=size.num_samples,
         sample_chunk=size.sample_chunk or CHUNKS[size.name],
+        spreads_plans=spreads_plans,
     )
 
 
@@ -53,26 +57,32 @@ def agents(size: Size, shape: PetsShape, num_members: int, num_rows: int) -> pet
     states = init(jax.random.split(jax.random.key(0), num_members))
     made_up = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), states.replay.rows)
     replay = dataclasses.replace(states.replay, rows=made_up, num_rows=jnp.full(num_members, num_rows, jnp.int32))
-    return dataclasses.replace(states, replay=replay)
+    made: pets.PetsState = dataclasses.replace(states, replay=replay)
+    return made
 
 
 def plan_step(size: Size, num_members: int = 1, device: Any = None, shape: PetsShape | None = None) -> Job:
-    """One plan of every member. The program is ``shape``'s where one is given: other sizes, the same compilation."""
+    """One plan of every member. The program is ``shape``'s where one is given: other sizes, the same compilation.
+
+    Where that shape spreads plans, all devices have a part in it.
+    """
     task, shape = get_task(size.task), shape or shape_of(size, capacity=100)
     hypers = hypers_of(size, num_members)
     bounds = plan_bounds(jax.tree.map(np.asarray, hypers.planner), shape)
     states, obs = agents(size, shape, num_members, 100), np.zeros((num_members, task.obs_size), np.float32)
     memory = jax.vmap(lambda _: pets.begin_episode(task, shape))(jnp.arange(num_members))
     keys, flags = jax.random.split(jax.random.key(1), num_members), np.zeros(num_members, bool)
-    given = jax.device_put((states, memory, hypers, obs, flags, keys), device)
-    program, bounds = _plan_program(size.task, shape), jax.device_put(bounds, device)
+    place = planning_sharding(shape, device or jax.local_devices()[0])
+    models = World(states.weights, states.normaliser)
+    given = jax.device_put((models, memory, hypers, obs, flags, keys), place)
+    program, bounds = _plan_program(size.task, shape, place), jax.device_put(bounds, place)
     return lambda: jax.block_until_ready(program(*given[:3], bounds, *given[3:]))
 
 
 @functools.cache
-def _plan_program(task: str, shape: PetsShape) -> Callable[..., Any]:
+def _plan_program(task: str, shape: PetsShape, place: Sharding) -> Callable[..., Any]:
     act = functools.partial(pets.act, get_task(task), shape)
-    return jax.jit(jax.vmap(act, in_axes=(0, 0, 0, None, 0, 0, 0)))
+    return jax.jit(spread(jax.vmap(act, in_axes=(0, 0, 0, None, 0, 0, 0)), place))
 
 
 def epoch(  # one for every number that a script varies
@@ -115,7 +125,7 @@ def side_by_side(jobs: Sequence[Job]) -> Job:
 def flops(size: Size) -> float:
     """Of the matrix products of a plan step: two per weight and network evaluation."""
     task = get_task(size.task)
-    num_encoded = jax.eval_shape(task.encode, jnp.zeros(task.obs_size, jnp.float32)).shape[0]
+    num_encoded: int = jax.eval_shape(task.encode, jnp.zeros(task.obs_size, jnp.float32)).shape[0]
     inputs, outputs = num_encoded + task.action_size, 2 * task.obs_size
     weights = inputs * size.width + (size.num_layers - 1) * size.width**2 + size.width * outputs
     return 2.0 * weights * size.network_evaluations

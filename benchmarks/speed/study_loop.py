@@ -7,6 +7,7 @@ of the demo's size, which takes about a second of one core.
 """
 
 import contextlib
+import functools
 import sqlite3
 import tempfile
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 from benchmarks.speed.timing import arguments, in_turns, tell
 from cartwheel.spec import parse_spec
 from cartwheel.tuning import Running, tune
-from synthetic_executor import SyntheticBackend
+from synthetic_executor import SyntheticBackend  # type: ignore[import-not-found] # the tests' own, by PYTHONPATH
 
 STUDY = {"env_id": "cartpole-swingup", "seed": 1, "validation": {"num_episodes": 1}}
 TUNERS = {
@@ -42,7 +43,7 @@ def study(tuner: str, counts: dict[str, tuple[int, int]]) -> None:
 def main() -> None:
     given = arguments(__doc__, repeats=5)
     counts: dict[str, tuple[int, int]] = {}
-    seconds = in_turns({name: lambda name=name: study(name, counts) for name in TUNERS}, given.repeats)
+    seconds = in_turns({name: functools.partial(study, name, counts) for name in TUNERS}, given.repeats)
     rows = []
     for name, each in seconds.items():
         (num_episodes, num_rows), median = counts[name], sorted(each)[given.repeats // 2]

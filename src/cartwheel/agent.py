@@ -23,6 +23,7 @@ from cartwheel.agents.pets.arrays import HasShape, part_from_arrays, require_par
 from cartwheel.agents.pets.hypers import PetsShape, check_config, hypers_from_configs
 from cartwheel.agents.pets.plan_search import PlanState
 from cartwheel.agents.pets.planner import plan_bounds
+from cartwheel.agents.pets.propagation import World
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engine import random_key
 from cartwheel.envs.lookup import find_task
@@ -48,11 +49,11 @@ class Agent:
         """Raises ValueError if the config is illegal or the arrays do not fit."""
         own = setup.under(config)
         self.task, self.config = own.task, own.base
-        # an agent that only acts needs no buffer
-        self._shape = dataclasses.replace(own.shape, capacity=1)
+        # an agent that only acts needs no buffer, and here it has one device
+        self._shape = dataclasses.replace(own.shape, capacity=1, spreads_plans=False)
         empty = jax.device_get(pets.init(self.task, self._shape, jax.random.key(0)))
         parts = {part: part_from_arrays(empty, part, arrays) for part in _KEPT_PARTS}
-        self._state = jax.device_put(dataclasses.replace(empty, **parts))
+        self._model = jax.device_put(World(parts["weights"], parts["normaliser"]))
         cohort = hypers_from_configs([self.config], self._shape.planner)
         self._bounds = jax.tree.map(jnp.asarray, plan_bounds(cohort.planner, self._shape))
         self._hypers = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), cohort)
@@ -111,7 +112,7 @@ class Agent:
     def _one_action(self, memory: Any, obs: Any, key: Any, step: Any) -> Any:
         key = jax.random.fold_in(jax.random.wrap_key_data(key), step)
         is_random = jnp.zeros((), bool)
-        return pets.act(self.task, self._shape, self._state, memory, self._hypers, self._bounds, obs, is_random, key)
+        return pets.act(self.task, self._shape, self._model, memory, self._hypers, self._bounds, obs, is_random, key)
 
 
 def _require(template: pets.PetsState, found: Mapping[str, HasShape]) -> None:

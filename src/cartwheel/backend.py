@@ -71,9 +71,10 @@ class InlineBackend:
     def make(
         self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Say
     ) -> TimedExecutor:
-        from cartwheel.executors.devices import num_cores, prepare_jax, user_compile_cache
+        from cartwheel.executors.devices import devices_for, num_cores, prepare_jax, user_compile_cache
 
-        prepare_jax(user_compile_cache() if self.has_compile_cache else None)
+        spreads_plans = bool(spec.agent.get("spreads_plans", False))
+        prepare_jax(user_compile_cache() if self.has_compile_cache else None, devices_for(spreads_plans))
         setup = agent_setup(spec, reachable)
         if spec.model == "simulator":
             return _simulator_executor(setup, checkpoints, spec, say)

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.sharding import SingleDeviceSharding
+from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 from numpy.typing import NDArray
 
 from cartwheel.agents.pets import agent as pets
@@ -28,7 +28,8 @@ from cartwheel.agents.pets.buffer import Buffer, Transitions, host_transitions, 
 from cartwheel.agents.pets.diagnostics import Experience, plan_steps
 from cartwheel.agents.pets.fit import fit_bounds
 from cartwheel.agents.pets.hypers import HostArray, PetsHypers, PetsShape, hypers_from_configs
-from cartwheel.agents.pets.planner import PlanBounds, no_bounds, plan_bounds
+from cartwheel.agents.pets.planner import DEVICES, PlanBounds, no_bounds, plan_bounds
+from cartwheel.agents.pets.propagation import World
 from cartwheel.envs.pool import EnvironmentFailed, Watched, make_env
 from cartwheel.envs.tasks import Task
 from cartwheel.records import Config, Episode, FailureKind
@@ -175,9 +176,10 @@ class Engine:
                 rollout.failures[lane] = Failure(error.kind, str(error))
                 running.discard(lane)
         memory = self._programs.begin()
+        models = self._put_to_plan(World(self._states.weights, self._states.normaliser))
         bounds = self._plan_bounds(jobs, hypers)
-        device_hypers = self._put(hypers)
-        is_random, keys = self._per_lane(jobs, "act")
+        device_hypers = self._put_to_plan(hypers)
+        is_random, keys = self._put_to_plan(self._per_lane(jobs, "act"))
         place_of = {t: place for place, t in enumerate(plan_steps(length))}
         for t in range(length):
             if should_stop():
@@ -186,7 +188,7 @@ class Engine:
                 break
             started = time.perf_counter()
             action, memory, plan = self._programs.act(
-                self._states, memory, device_hypers, bounds, self._put(obs), is_random, keys, np.asarray(t, np.int32)
+                models, memory, device_hypers, bounds, self._put_to_plan(obs), is_random, keys, np.asarray(t, np.int32)
             )
             host_action = np.asarray(action)
             if t in place_of:
@@ -232,14 +234,14 @@ class Engine:
             return no_bounds(self.shape)
         return plan_bounds(jax.tree.map(lambda leaf: leaf[planning], hypers.planner), self.shape)
 
-    def _per_lane(self, jobs: Mapping[int, EpisodeJob], purpose: str) -> tuple[Array, Array]:
+    def _per_lane(self, jobs: Mapping[int, EpisodeJob], purpose: str) -> tuple[NDArray[np.bool_], NDArray[np.uint32]]:
         """Which lanes act at random [L], and each lane's key [L, 2] for a purpose."""
         is_random = np.zeros(self.num_lanes, bool)
         keys = np.zeros((self.num_lanes, 2), np.uint32)
         for lane, job in jobs.items():
             is_random[lane] = job.is_random
             keys[lane] = random_key(*job.seed, job.index, purpose)
-        return self._put(is_random), self._put(keys)
+        return is_random, keys
 
     def _learn(self, jobs: Mapping[int, EpisodeJob], hypers: PetsHypers, rollout: _Rollout) -> dict[str, NDArray[Any]]:
         """Append and fit on the lanes of ``jobs``; the others keep their state."""
@@ -254,7 +256,7 @@ class Engine:
         _, keys = self._per_lane(jobs, "fit")
         episode = host_transitions(**{name: getattr(rollout, name) for name in row_shapes(self.task)})
         lived: list[HostArray] = [rollout.lengths, rollout.plans]
-        arguments = self._put((Experience(episode, *lived), learns, hypers))
+        *arguments, keys = self._put((Experience(episode, *lived), learns, hypers, keys))
         self._states, metrics = self._programs.learn(self._states, *arguments, bounds, keys)
         return {name: np.asarray(value) for name, value in metrics.items()}
 
@@ -295,6 +297,9 @@ class Engine:
     def _put(self, tree: Any) -> Any:
         return jax.device_put(tree, self.device)
 
+    def _put_to_plan(self, tree: Any) -> Any:
+        return jax.device_put(tree, planning_sharding(self.shape, self.device))
+
     def _compile(self) -> "_Programs":
         started = time.perf_counter()
         programs = _compile_programs(self.task, self.shape, self.num_lanes, self.device)
@@ -314,16 +319,16 @@ class _Programs:
 
 
 def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any) -> _Programs:
-    sharding = SingleDeviceSharding(device)
+    sharding, planning = SingleDeviceSharding(device), planning_sharding(shape, device)
 
-    def struct(shape: tuple[int, ...], dtype: Any) -> Any:
+    def struct(shape: tuple[int, ...], dtype: Any, sharding: Sharding = sharding) -> Any:
         return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
 
-    def abstract(tree: Any) -> Any:
-        return jax.tree.map(lambda leaf: struct(leaf.shape, leaf.dtype), tree)
+    def abstract(tree: Any, sharding: Sharding = sharding) -> Any:
+        return jax.tree.map(lambda leaf: struct(leaf.shape, leaf.dtype, sharding), tree)
 
-    def compiled(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        jitted = jax.jit(function, out_shardings=sharding, **options)
+    def compiled(function: Callable[..., Any], *arguments: Any, out: Sharding = sharding, **options: Any) -> Any:
+        jitted = jax.jit(function, out_shardings=out, **options)
         return jitted.lower(*arguments).compile()
 
     def init(keys: Array) -> PetsState:
@@ -338,12 +343,12 @@ def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any)
         return jax.tree.map(lambda all_, new: lax.dynamic_update_index_in_dim(all_, new, lane, 0), states, one)
 
     # the types of these are those of pets.act and pets.learn, with a lane axis in front
-    def act(states: Any, memory: Any, hypers: Any, bounds: Any, obs: Any, is_random: Any, keys: Any, t: Any) -> Any:
-        def one(state: Any, memory: Any, hypers: Any, obs: Any, is_random: Any, key: Any) -> Any:
+    def act(models: Any, memory: Any, hypers: Any, bounds: Any, obs: Any, is_random: Any, keys: Any, t: Any) -> Any:
+        def one(model: Any, memory: Any, hypers: Any, obs: Any, is_random: Any, key: Any) -> Any:
             key = jax.random.fold_in(jax.random.wrap_key_data(key), t)
-            return pets.act(task, shape, state, memory, hypers, bounds, obs, is_random, key)
+            return pets.act(task, shape, model, memory, hypers, bounds, obs, is_random, key)
 
-        return jax.vmap(one)(states, memory, hypers, obs, is_random, keys)
+        return jax.vmap(one)(models, memory, hypers, obs, is_random, keys)
 
     def learn(states: Any, experience: Any, learns: Any, hypers: Any, bounds: Any, keys: Any) -> Any:
         def one(state: Any, experience: Any, learns: Any, hypers: Any, key: Any) -> Any:
@@ -365,13 +370,32 @@ def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any)
     experience = Experience(episode, counts, struct(_plans_shape(task, shape, lanes), np.float32))
     obs = abstract(np.zeros((lanes, task.obs_size), np.float32))
     one = jax.tree.map(lambda leaf: struct(leaf.shape[1:], leaf.dtype), states)
+    models = World(states.weights, states.normaliser)
+    planned = abstract((models, memory, hypers, no_bounds(shape), obs, flags, keys), planning)
     return _Programs(
         init=compiled(init, keys),
-        begin=compiled(begin),
+        begin=compiled(begin, out=planning),
         load=compiled(load, states, one, scalar, donate_argnums=0),
-        act=compiled(act, states, memory, hypers, no_bounds(shape), obs, flags, keys, scalar, donate_argnums=1),
+        act=compiled(spread(act, planning), *planned, scalar, out=planning, donate_argnums=1),
         learn=compiled(learn, states, experience, flags, hypers, fit_bounds(0, 0, shape), keys, donate_argnums=0),
     )
+
+
+def planning_sharding(shape: PetsShape, device: Any) -> Sharding:
+    """Where planning has its arrays: on one device, or the same on all."""
+    if not shape.spreads_plans:
+        return SingleDeviceSharding(device)
+    mesh = jax.make_mesh((jax.local_device_count(),), (DEVICES,), (AxisType.Auto,), devices=jax.local_devices())
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def spread(act: Callable[..., Any], planning: Sharding) -> Callable[..., Any]:
+    """The same program on every device of a mesh."""
+    if not isinstance(planning, NamedSharding):
+        return act
+    everywhere = PartitionSpec()
+    # what devices exchange makes their results alike, which the check cannot see
+    return jax.shard_map(act, mesh=planning.mesh, in_specs=everywhere, out_specs=everywhere, check_vma=False)
 
 
 def _chosen(learns: Array, after: PetsState, before: PetsState) -> PetsState:

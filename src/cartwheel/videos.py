@@ -321,13 +321,13 @@ def _learned(
 def _loaded(study: Study, spec: StudySpec, segment: SegmentId, config: Config) -> tuple["Engine", Config, "PetsState"]:
     """An engine as wide as the study's, the full config, and the agent at the end of a segment."""
     from cartwheel.engine import Engine
-    from cartwheel.executors.devices import prepare_jax, user_compile_cache
+    from cartwheel.executors.devices import devices_for, prepare_jax, user_compile_cache
     from cartwheel.executors.lanes import restore
     from cartwheel.executors.work import StartFrom, Work
     from cartwheel.records import Evaluation
 
-    prepare_jax(user_compile_cache())
     chosen = agent_setup(spec, [*corners(spec), config]).under(config)
+    prepare_jax(user_compile_cache(), devices_for(chosen.shape.spreads_plans))
     engine = Engine(chosen.task, chosen.shape, spec.engine.lanes)
     start_from = StartFrom.whole(study.checkpoint(segment))
     work = Work(Evaluation(segment, 0, 1), config, ("video",), start_from, 0)

@@ -20,6 +20,11 @@ def prepare_jax(compile_cache: Path | None, num_devices: int | None = None) -> N
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def devices_for(spreads_plans: bool) -> int:
+    """One CPU device per core; at least two where plans are spread: bits are the same for any number but one."""
+    return max(num_cores(), 2) if spreads_plans else num_cores()
+
+
 def num_cores() -> int:
     """Cores that this process may use, which can be fewer than the machine has."""
     has_affinity = hasattr(os, "sched_getaffinity")

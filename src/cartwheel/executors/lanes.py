@@ -200,8 +200,9 @@ class AgentLanes:
 def lanes_of_devices(
     setup: AgentSetup, place: Place, max_devices: int | None = None, make: MakeEnv = make_env
 ) -> list[AgentLanes]:
-    """Lanes on every local device. ``make`` makes their environments."""
-    return [AgentLanes(setup, place, device, make) for device in jax.local_devices()[:max_devices]]
+    """Lanes on every local device, or on one that plans with the help of all. ``make`` makes their environments."""
+    devices = jax.local_devices()[: 1 if setup.shape.spreads_plans else max_devices]
+    return [AgentLanes(setup, place, device, make) for device in devices]
 
 
 def _ended(lane: _Lane, result: EpisodeResult) -> ItemDone:

@@ -11,6 +11,7 @@ import pytest
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.hypers import hypers_from_configs
 from cartwheel.agents.pets.planner import plan_bounds
+from cartwheel.agents.pets.propagation import World
 from hand_made import POSITION, with_shape
 
 LOW, HIGH = (-1.0, 2.0), (3.0, 2.5)
@@ -55,7 +56,8 @@ def test_only_the_best_networks_plan() -> None:
     def action(worst: int) -> jax.Array:
         weights = jax.tree.map(lambda leaf: leaf.at[worst].set(jnp.nan), state.weights.weights)
         sick = dataclasses.replace(state, weights=dataclasses.replace(state.weights, weights=weights))
-        return pets.act(POSITION, shape, sick, memory, one, bounds, obs, no, key)[0]
+        model = World(sick.weights, sick.normaliser)
+        return pets.act(POSITION, shape, model, memory, one, bounds, obs, no, key)[0]
 
     assert float(action(1)[0]) != 0.0
     assert float(action(0)[0]) == 0.0  # no plan is any good, so the mean stays where it began

@@ -26,7 +26,7 @@ from cartwheel.agents.pets.model import Ensemble, Normaliser, init_ensemble, ini
 from cartwheel.agents.pets.optimizers import init_optimizer
 from cartwheel.agents.pets.plan_search import PlanState, init_plan
 from cartwheel.agents.pets.planner import PlanBounds
-from cartwheel.agents.pets.propagation import draw_luck, plan_returns
+from cartwheel.agents.pets.propagation import World, draw_luck, plan_returns
 from cartwheel.envs.tasks import Task
 
 _DIAGNOSTICS = 0xD1A6
@@ -78,7 +78,7 @@ def begin_episode(task: Task, shape: PetsShape) -> PlanState:
 def act(
     task: Task,
     shape: PetsShape,
-    state: PetsState,
+    model: World,
     memory: PlanState,
     hypers: PetsHypers,
     bounds: PlanBounds,
@@ -91,7 +91,7 @@ def act(
     Actions are in the environment's units. Where ``is_random``, the action is uniformly random and the plan NaN.
     """
     plan_key, random_key = random.split(key)
-    world = planning_world(shape, state.weights, state.normaliser)
+    world = planning_world(shape, model.ensemble, model.normaliser)
 
     def objective(key: PRNGKeyArray) -> Callable[[Array], Array]:
         luck = draw_luck(shape, world.ensemble.num_targets, key)

@@ -198,7 +198,8 @@ class PetsShape:
 
     ``capacity`` counts transitions in the buffer. ``sample_chunk`` samples are evaluated at a time, so cost follows
     ``num_samples`` in steps of it; ``max_samples`` is rounded up to a multiple. ``num_particles`` must be a multiple
-    of the networks that plan for the trajectory-sampling propagations.
+    of the networks that plan for the trajectory-sampling propagations. With ``spreads_plans`` the chunks of an
+    iteration are shared out over several devices, which is for one large agent at a time.
 
     Choices about the model: ``layer_decays`` multiply the weight decay, one for every layer from the input to the
     output (none: 1 everywhere). ``logvar_bounds`` are learned or stay as initialised. Without ``is_probabilistic`` the
@@ -237,6 +238,7 @@ class PetsShape:
     max_iterations: int = 4
     max_samples: int = 96
     sample_chunk: int = 16
+    spreads_plans: bool = False
 
     def __post_init__(self) -> None:
         # a list, as files have it, would not hash

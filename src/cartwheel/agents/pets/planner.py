@@ -7,6 +7,9 @@ mean of all samples, weighted by how good they are. ``random-shooting`` takes th
 in the five small functions of a ``Method``. Plans live in units of half the action range: -1 is the lower bound and 1
 the upper one.
 
+With ``spreads_plans``, several devices run one program (``jax.shard_map`` over the axis ``DEVICES``): each scores
+every so many chunks of samples, then all know all scores. Everything else they do alike.
+
 Three numbers are sizes as well as hyperparameters (samples, iterations, horizon). Loops run to the ``PlanBounds`` of
 the cohort and mask what a member does not use, random numbers are addressed by (iteration, chunk, step), so what a
 member does depends on its own hypers only.
@@ -32,6 +35,10 @@ from cartwheel.agents.pets.plan_updates import Ranked
 
 Objective: TypeAlias = Callable[[PRNGKeyArray], Callable[[Float[Array, "C H A"]], Float[Array, " C"]]]
 """Given the luck of an iteration, scores plans: higher is better, no finite number for a plan that must not win."""
+
+
+DEVICES = "devices"
+"""The mesh axis over which chunks of samples are spread."""
 
 
 class PlanBounds(NamedTuple):
@@ -138,21 +145,32 @@ def _ranked(
     shape: PetsShape,
 ) -> Ranked:
     """Sample and score chunk by chunk, then rank; what is not sampled or has no finite score gets -inf."""
+    num_devices, device = (lax.axis_size(DEVICES), lax.axis_index(DEVICES)) if shape.spreads_plans else (1, 0)
 
-    def score_chunk(c: Array, pool: Ranked) -> Ranked:
-        is_sampled, fresh = draw(c)
+    def score_chunk(own: Array, pool: Ranked) -> Ranked:
+        is_sampled, fresh = draw(own * num_devices + device)
         score = score_of(fresh)
         score = jnp.where(is_sampled & jnp.isfinite(score), score, -jnp.inf)
         return Ranked(
-            lax.dynamic_update_slice_in_dim(pool.plans, fresh, c * shape.sample_chunk, axis=0),
-            lax.dynamic_update_slice_in_dim(pool.scores, score, c * shape.sample_chunk, axis=0),
+            lax.dynamic_update_slice_in_dim(pool.plans, fresh, own * shape.sample_chunk, axis=0),
+            lax.dynamic_update_slice_in_dim(pool.scores, score, own * shape.sample_chunk, axis=0),
         )
 
-    size = shape.padded_samples
+    size = -(-shape.padded_samples // (shape.sample_chunk * num_devices)) * shape.sample_chunk
     empty = Ranked(jnp.zeros((size, *like.shape), jnp.float32), jnp.full((size,), -jnp.inf, jnp.float32))
-    pool = lax.fori_loop(0, num_chunks, score_chunk, empty)
+    pool = lax.fori_loop(0, -(-num_chunks // num_devices), score_chunk, empty)
+    if shape.spreads_plans:
+        pool = Ranked(*(_gathered(own, shape) for own in pool))
     order = jnp.argsort(-pool.scores, stable=True)
     return Ranked(pool.plans[order], pool.scores[order])
+
+
+def _gathered(own: Array, shape: PetsShape) -> Array:
+    """What all devices have of their samples, in the order of one that did everything: their chunks in turn."""
+    chunks = own.reshape(-1, shape.sample_chunk, *own.shape[1:])
+    everyone = lax.all_gather(chunks, DEVICES, axis=1)  # [chunk of a device, device, C, ...]
+    whole: Array = everyone.reshape(-1, *own.shape[1:])[: shape.padded_samples]
+    return whole
 
 
 def _learned(search: Search, ranked: Ranked, after: Search) -> Search:

@@ -42,7 +42,7 @@ _CHOICES = {
     "last_sample": LastSample,
     "temperature_unit": TemperatureUnit,
 }
-_FLAGS = frozenset({"is_probabilistic"})
+_FLAGS = frozenset({"is_probabilistic", "spreads_plans"})
 _RATIOS = frozenset({"holdout_ratio"})
 _LISTS = frozenset({"layer_decays"})
 _SIZES = {"plan_horizon": "max_horizon", "num_iterations": "max_iterations", "num_samples": "max_samples"}
