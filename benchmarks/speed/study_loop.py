@@ -19,12 +19,12 @@ from synthetic_executor import SyntheticBackend  # type: ignore[import-not-found
 
 STUDY = {"env_id": "cartpole-swingup", "seed": 1, "validation": {"num_episodes": 1}}
 TUNERS = {
-    "random-search": {"name": "random-search", "num_trials": 40},
-    "hyperband": {"name": "hyperband"},
+    "random-search": {"name": "random-search", "num_trials": 10},
+    "hyperband": {"name": "hyperband", "eta": 3},
     "pbt": {"name": "pbt", "population": 8, "interval_episodes": 1},
     "pbt-bt": {"name": "pbt-bt", "population": 8, "interval_episodes": 1},
 }
-NUM_EPISODES = 27
+NUM_EPISODES = 9
 EPISODE_S = 1.0
 """Of the demo: 100 env steps and a fit, on one core."""
 
