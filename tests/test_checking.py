@@ -49,6 +49,23 @@ def test_a_sound_study_is_good_at_every_moment(tmp_path: Path, looks: int) -> No
     assert snapshot(tmp_path / "run") == before
 
 
+def test_a_damaged_name_of_a_column_is_one_clear_error(whole: Path, tmp_path: Path) -> None:
+    """Of bytes that are no text, so that it cannot even be asked for; and a repair brings the table back."""
+    run_dir = copied(whole, tmp_path / "run")
+    data = (run_dir / "study.db").read_bytes()
+    assert b"    seconds    TEXT" in data
+    (run_dir / "study.db").write_bytes(data.replace(b"    seconds    TEXT", b"    \xa0    TEXT      "))
+    for reading in (RunFolder.to_read, RunFolder.to_write):
+        with pytest.raises(StorageError) as caught:
+            reading(run_dir)
+        assert "\n" not in str(caught.value)
+        str(caught.value).encode()
+    assert check(run_dir).findings
+    check_and_repair(run_dir)
+    run(run_dir)
+    assert results(run_dir) == results(whole)
+
+
 DAMAGES = {
     "a return": 'UPDATE episodes SET return = 1e9 WHERE segment = "0.0" AND "index" = 1',
     "a return in the log": "UPDATE events SET event = replace(event, '\"return_\":', '\"return_\":1') WHERE number > 2",

@@ -18,16 +18,19 @@ from synthetic_executor import Lane, SyntheticBackend, SyntheticExecutor
 TOLD, ERRORS, RAN, STEPS = "told.jsonl", "errors.txt", "ran.txt", "steps.txt"
 """Left beside the run folder: standard output and error, episodes that were begun, names of the steps on disk."""
 
+NOBODY = 65534
+
 
 @dataclass(frozen=True)
 class Settings:
     """``pause_s`` lengthens every episode; ``has_steps``: the steps on disk are written down; ``max_file_bytes``: no
-    file may grow beyond that."""
+    file may grow beyond that; ``is_unprivileged``: what root may, the child may not."""
 
     pause_s: float = 0.0
     has_steps: bool = False
     fault: Fault | None = None
     max_file_bytes: int | None = None
+    is_unprivileged: bool = False
 
 
 def run_command(folder: Path, words: Sequence[str], settings: Settings) -> int:
@@ -40,6 +43,10 @@ def run_command(folder: Path, words: Sequence[str], settings: Settings) -> int:
     _use_synthetic_agents(os.open(RAN, os.O_WRONLY | os.O_CREAT | os.O_APPEND), settings.pause_s)
     if settings.max_file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (settings.max_file_bytes, resource.RLIM_INFINITY))
+    if settings.is_unprivileged and os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
     steps = install(settings.fault) if settings.has_steps or settings.fault else Steps(None)
     try:
         cli.main(words)

@@ -12,7 +12,7 @@ import pytest
 
 from cartwheel.errors import AlreadyOwned, ConfigError, StorageError
 from cartwheel.records import CheckpointId, Episode, Evaluation, Issued, Report, Reported, Segment, Sources, StoredFile
-from cartwheel.store.owner import is_owned
+from cartwheel.store.owner import is_owned, read_owner
 from cartwheel.store.run_folder import RunFolder
 
 FIRST = Segment(0, 0, {"learning_rate": 1e-3, "num_epochs": 5, "planner": "cem", "is_on": True}, 0, 3)
@@ -222,6 +222,17 @@ def test_asking_for_the_owner_keeps_nobody_from_becoming_it(tmp_path: Path, monk
         with RunFolder.to_write(tmp_path):
             assert is_owned(tmp_path / "study.lock")
     assert not is_owned(tmp_path / "study.lock")
+
+
+def test_a_name_that_is_being_written_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has just taken the lock is named all the same; a lock that never gets a name is another process's."""
+    lock = tmp_path / "study.lock"
+    lock.touch()
+    monkeypatch.setattr("time.sleep", lambda _: lock.write_text('{"pid": 42, "host": "here"}'))
+    assert read_owner(lock) == "process 42 on here"
+    lock.write_text("")
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert read_owner(lock) == "another process"
 
 
 def test_a_foreign_database_is_refused_and_left_alone(tmp_path: Path) -> None:

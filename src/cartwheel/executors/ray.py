@@ -232,7 +232,9 @@ def _connect(address: str) -> None:
             ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as error:
         cause = f"cannot use the Ray cluster: {str(error).splitlines()[0]}"
-        raise ConfigError(cause, f"--ray-address {address}", "check that it runs (`ray status`)") from error
+        raise ConfigError(
+            cause, f"--ray-address {address}", "check that it runs (`ray status`), and its RAY_AUTH_TOKEN"
+        ) from error
 
 
 @contextmanager

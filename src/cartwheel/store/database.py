@@ -24,6 +24,8 @@ BUSY_TIMEOUT_S = 30.0
 """A commit waits this long for readers such as ``cartwheel status`` to finish."""
 
 Row = sqlite3.Row
+_ERRORS = (sqlite3.Error, UnicodeError)
+"""The latter where the damaged name of a table or column is no text any more."""
 
 
 class Database:
@@ -206,7 +208,7 @@ class Database:
         found: list[Row] = []
         try:
             found.extend(self._connection.execute(sql))
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             return found, str(error)
         return found, ""
 
@@ -226,7 +228,7 @@ class Database:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
                 # rows are written once to their pages, and their pages may be written to the journal before
                 num_bytes = ROOM_FOR_PAGES_BYTES + 2 * self._num_row_bytes

@@ -18,6 +18,8 @@ from cartwheel.store.disk import cannot_write
 RETRY_S = 0.05
 """Longer than ``is_owned`` holds the lock, so that who only asks keeps nobody from running a study."""
 
+NAME_TRIES = 10
+
 
 class Ownership:
     """The right to write in a run folder. Raises AlreadyOwned, naming process and host, if another has it."""
@@ -89,8 +91,13 @@ def is_owned(path: Path) -> bool:
 
 
 def read_owner(path: Path) -> str:
-    """``process PID on HOST`` from a lock file, as far as it can be read."""
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        owner = json.loads(path.read_bytes()[:1000])
-        return f"process {int(owner['pid'])} on {owner['host']}"
+    """``process PID on HOST`` from a lock file, as far as it can be read.
+
+    Who has just taken the lock writes its name a moment later: it is waited for.
+    """
+    for _ in range(NAME_TRIES):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            owner = json.loads(path.read_bytes()[:1000])
+            return f"process {int(owner['pid'])} on {owner['host']}"
+        time.sleep(RETRY_S)
     return "another process"
