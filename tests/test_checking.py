@@ -66,6 +66,19 @@ def test_a_damaged_name_of_a_column_is_one_clear_error(whole: Path, tmp_path: Pa
     assert results(run_dir) == results(whole)
 
 
+def test_a_damaged_key_is_found_and_repaired(whole: Path, tmp_path: Path) -> None:
+    """A table that has lost a part of its primary key: its rows are named by what is left of that."""
+    run_dir = copied(whole, tmp_path / "run")
+    data = (run_dir / "study.db").read_bytes()
+    found = b'PRIMARY KEY (segment, "index")'
+    assert found in data
+    (run_dir / "study.db").write_bytes(data.replace(found, b"PRIMARY KEY (segment         )"))
+    assert check(run_dir).findings
+    check_and_repair(run_dir)
+    run(run_dir)
+    assert results(run_dir) == results(whole)
+
+
 DAMAGES = {
     "a return": 'UPDATE episodes SET return = 1e9 WHERE segment = "0.0" AND "index" = 1',
     "a return in the log": "UPDATE events SET event = replace(event, '\"return_\":', '\"return_\":1') WHERE number > 2",

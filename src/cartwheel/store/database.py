@@ -239,9 +239,12 @@ class Database:
 
 
 def place_of(columns: Sequence[str], key: Sequence[Any]) -> str:
-    """A row by its primary key, for people; whatever is damaged in it can be printed."""
+    """A row by its primary key, for people; whatever is damaged in it can be printed.
+
+    A damaged table may have lost a part of its key.
+    """
     values = (str(value).encode("ascii", "backslashreplace").decode() for value in key)
-    return ", ".join(f"{column} {value}" for column, value in zip(columns, values, strict=True))
+    return ", ".join(f"{column} {value}" for column, value in zip(columns, values, strict=False))
 
 
 def _connected(uri: str) -> sqlite3.Connection:
