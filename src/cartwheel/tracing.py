@@ -47,10 +47,11 @@ def _begin(folder: Path) -> threading.Timer:
 
 
 @contextlib.contextmanager
-def traced(run_dir: Path) -> Iterator[Trace]:
-    """A trace into ``profile/`` of a run folder; over when this is left."""
-    trace = Trace(run_dir / PROFILE)
+def traced(run_dir: Path, is_wanted: bool) -> Iterator[tuple[Trace, ...]]:
+    """Who traces into ``profile/`` of a run folder, if that is wanted; over when this is left."""
+    traces = (Trace(run_dir / PROFILE),) if is_wanted else ()
     try:
-        yield trace
+        yield traces
     finally:
-        trace.close()
+        for trace in traces:
+            trace.close()

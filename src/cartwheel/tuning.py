@@ -88,7 +88,7 @@ def tune(spec: StudySpec, run_dir: Path | None = None, running: Running | None =
     running = running or Running()
     for warning in tuner.state().get("warnings", ()):
         running.say(warning)
-    return _run(_Job(folder_path, "tune", spec, {}, spec, corners(spec), _amount(spec)), tuner, purpose, running)
+    return _run(_Job(folder_path, "tune", spec, {}, spec, corners(spec), kept_amount(spec)), tuner, purpose, running)
 
 
 def rerun(
@@ -144,7 +144,8 @@ def follow(path: Path, family: str, spec: StudySpec, schedule: Schedule, seeds: 
     return _run(job, FollowSchedule(schedule, len(seeds)), purpose, running)
 
 
-def _amount(spec: StudySpec) -> Amount:
+def kept_amount(spec: StudySpec) -> Amount:
+    """The most that a study keeps, if nothing fails."""
     num_best = _num_best(spec, NUM_FINALISTS)
     return expected_amount(spec.tuner.name, spec.tuner.settings, spec.make_space(), spec.num_episodes, num_best)
 

@@ -15,6 +15,7 @@ from cartwheel.cli.options import (
     AS_USUAL,
     NO_CODE,
     Count,
+    DryRun,
     Hours,
     Json,
     Keep,
@@ -72,6 +73,7 @@ def tune(
     run_dir: Path | None = None,
     max_hours: Hours | None = None,
     profile: Profile = False,
+    dry_run: DryRun = False,
     settings: Overrides = [],  # noqa: B006 - cyclopts reads the default and never changes it
     own_code: OwnCode = NO_CODE,
     manner: Manner = AS_USUAL,
@@ -119,7 +121,12 @@ def tune(
         "keep": keep,
     }
     spec = commands.read_spec(study, options, overrides(settings), own_code.run())
-    return commands.do_tune(spec, run_dir, study, max_hours, manner.output(), profile=profile)
+    path = run_dir or commands.tune_dir(spec, study)
+    if dry_run:
+        from cartwheel.cli.foreseeing import do_dry_run
+
+        return do_dry_run(spec, path, manner.output())
+    return commands.do_tune(spec, path, max_hours, manner.output(), profile=profile)
 
 
 @app.command

@@ -6,26 +6,17 @@ import json
 import math
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cartwheel.analysis.load import load_tables
-from cartwheel.analysis.tables import (
-    counts,
-    implausible_episodes,
-    num_failed_by_kind,
-    num_retried_by_kind,
-    trial_noun,
-    turning_episodes,
-)
-from cartwheel.analysis.timing import Timing
 from cartwheel.analysis.wording import listed, percent, tally
 from cartwheel.backend import Backend, InlineBackend
-from cartwheel.errors import AllTrialsFailed, ConfigError, ExitCode, StorageError, UsageError
-from cartwheel.exploits import OnExploit, num_turns
-from cartwheel.observer import Observer
+from cartwheel.cli.facts import study_facts
+from cartwheel.errors import ConfigError, ExitCode, StorageError, UsageError
+from cartwheel.exploits import OnExploit
 from cartwheel.playing import play_best, play_exported, play_simulator
 from cartwheel.records import Config, Episode
 from cartwheel.report.live import make_view
@@ -37,10 +28,9 @@ from cartwheel.space_files import SpaceFormat, read_space, space_text
 from cartwheel.spaces.parameters import Group
 from cartwheel.spec import StudySpec, load_spec, parse_spec
 from cartwheel.stopping import StopSignal
-from cartwheel.store.owner import is_owned, read_owner
-from cartwheel.store.run_folder import DATABASE, LOCK, write_text
+from cartwheel.store.run_folder import DATABASE, write_text
 from cartwheel.toml_text import toml_value
-from cartwheel.tracing import PROFILE
+from cartwheel.tracing import PROFILE, traced
 from cartwheel.tuning import Running, default_run_dir, default_train_dir, rerun, train, tune
 from cartwheel.user_files import read_user_file
 
@@ -126,18 +116,19 @@ def _read_spec(study: Path | None, options: Mapping[str, Any], overrides: Mappin
         raise ConfigError(error.cause, OPTION_OF_KEY[error.place], error.next_step) from error
 
 
-def do_tune(
-    spec: StudySpec, run_dir: Path | None, study: Path | None, max_hours: float | None, output: Output, profile: bool
-) -> ExitCode:
+def tune_dir(spec: StudySpec, study: Path | None) -> Path:
+    """Where a study lives that was not told where."""
+    return Path("runs") / study.stem if study is not None else default_run_dir(spec)
+
+
+def do_tune(spec: StudySpec, path: Path, max_hours: float | None, output: Output, profile: bool) -> ExitCode:
     """Tune, resume or extend, showing how it goes; with ``profile``, also where the time went."""
-    named = Path("runs") / study.stem if study is not None else default_run_dir(spec)
-    path = run_dir or named
     from cartwheel.tuners.registry import noun_of_trial
 
     noun, expected = noun_of_trial(spec.tuner.name), _expected_episodes(spec)
     with (
         StopSignal() as stop,
-        _tracing(path, profile) as traces,
+        traced(path, profile) as traces,
         _view(noun, expected, output, spec.on_exploit) as view,
     ):
         result = tune(spec, path, Running((view, *traces), stop, max_hours, output.backend))
@@ -188,7 +179,7 @@ def do_train(
     path = run_dir or default_train_dir(spec)
     with (
         StopSignal() as stop,
-        _tracing(path, profile) as traces,
+        traced(path, profile) as traces,
         _view("trial", spec.num_episodes + 1, output) as view,
     ):
         result = train(spec, followed, path, Running((view, *traces), stop, None, output.backend))
@@ -228,7 +219,7 @@ def do_evaluate_simulator(spec: StudySpec, num_episodes: int, output: Output) ->
 
 def do_status(run_dir: Path, output: Output) -> ExitCode:
     """Say how far a study is, without disturbing it."""
-    facts = _facts(Study(run_dir))
+    facts = study_facts(Study(run_dir))
     width = max(map(len, facts))
     shown = {name: tally(value) or "none" if isinstance(value, Mapping) else value for name, value in facts.items()}
     shares = [f"{percent(share)} {name}" for name, share in facts["where_time_went"].items()]
@@ -323,18 +314,6 @@ def _view(noun: str, total_episodes: int | None, output: Output, on_exploit: OnE
     )
 
 
-@contextlib.contextmanager
-def _tracing(run_dir: Path, is_wanted: bool) -> Iterator[tuple[Observer, ...]]:
-    """The observer that traces, if that is wanted."""
-    from cartwheel.tracing import traced
-
-    if not is_wanted:
-        yield ()
-        return
-    with traced(run_dir) as trace:
-        yield (trace,)
-
-
 def _show_profile(study: Study, output: Output) -> None:
     """Write the report, and say what it says about time."""
     from cartwheel.report import sentences
@@ -355,7 +334,7 @@ def _expected_episodes(spec: StudySpec) -> int | None:
 
 def _conclude(study: Study, command: str, stop: StopSignal, output: Output) -> ExitCode:
     """Say how it ended and what to do next; what the shell is told."""
-    facts = _facts(study)
+    facts = study_facts(study)
     if not study.is_done:
         text = f"stopped; the same command goes on where it stood ({facts['episodes']} episodes are safe)"
         output.say(text, command=command, **facts)
@@ -370,52 +349,6 @@ def _conclude(study: Study, command: str, stop: StopSignal, output: Output) -> E
 def _best_text(facts: Mapping[str, Any]) -> str:
     mean = facts["best_validation_mean"]
     return f"score {facts['best_score']:.6g}" + ("" if mean is None else f", validation mean {mean:.6g}")
-
-
-def _facts(study: Study) -> dict[str, Any]:
-    """A study in numbers, for people and programs."""
-    tables, counted = study.tables, counts(study.tables)
-    best = None
-    with contextlib.suppress(UsageError, AllTrialsFailed):
-        best = study.best
-    return {
-        "run_dir": str(study.run_dir),
-        "state": "done" if study.is_done else _activity(study.run_dir),
-        "env_id": tables.meta["env_id"],
-        "tuner": tables.meta.get("tuner"),
-        f"{trial_noun(tables)}s": counted.num_trials,
-        "episodes": counted.num_episodes,
-        "env_steps": counted.env_steps,
-        "validation_env_steps": counted.evaluation_env_steps,
-        "segments_done": counted.num_segments_done,
-        "segments_unfinished": counted.num_unfinished,
-        "segments_failed": counted.num_failed,
-        "segments_diverged": counted.num_diverged,
-        "failures": dict(num_failed_by_kind(tables)),
-        "retries": dict(num_retried_by_kind(tables)),
-        "copies": counted.num_copies,
-        "implausible_episodes": len(implausible_episodes(tables)),
-        "most_turns": max((num_turns(turned.episode) for turned in turning_episodes(tables)), default=0),
-        "best_segment": None if best is None else best.segment,
-        "best_score": None if best is None else best.score,
-        "best_validation_mean": None if best is None else best.validation_mean,
-        "wall_s": round(tables.timing.wall_s, 3),
-        "own_share": round(tables.timing.own_share, 5),
-        "where_time_went": _shares(tables.timing),
-    }
-
-
-def _shares(timing: Timing) -> dict[str, float]:
-    """The devices' time by what it went into, as shares of what they had."""
-    spent = timing.of_devices
-    total = math.fsum(spent.values())
-    return {name: round(seconds / total, 4) for name, seconds in spent.items()}
-
-
-def _activity(run_dir: Path) -> str:
-    """Whether somebody runs the study now."""
-    lock = run_dir / LOCK
-    return f"run by {read_owner(lock)}" if is_owned(lock) else "stopped, resumable"
 
 
 def _show_returns(episodes: Sequence[Episode], output: Output) -> None:

@@ -39,6 +39,14 @@ Profile = Annotated[
         help="Write the report at the end, with where the time went, and a trace of JAX's profiler into profile/.",
     ),
 ]
+DryRun = Annotated[
+    bool,
+    Parameter(
+        negative=(),
+        show_default=False,
+        help="Start nothing: print the settings, and what time, memory and disk they will take.",
+    ),
+]
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 Hours = Annotated[float, Parameter(validator=Number(gt=0))]
 

@@ -29,6 +29,7 @@ from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult, MakeE
 from cartwheel.envs.making import CannotMake, one_line
 from cartwheel.envs.pool import make_env
 from cartwheel.errors import CorruptCheckpoint
+from cartwheel.executors.memory import PLAN, needed_bytes
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Place, Work
 from cartwheel.records import CheckpointId, Config, FailureKind, Segment, Status, StoredFile
 from cartwheel.store.checkpoints import CheckpointStore
@@ -83,7 +84,7 @@ class _Engines:
         """The engine for that shape; it may close another one that is not ``busy``."""
         idle = [other for other, engine in self._by_shape.items() if other != shape and engine not in busy]
         if shape not in self._by_shape and len(self._by_shape) >= MAX_ENGINES and idle:
-            self._by_shape.pop(idle[0]).close()
+            self._close(idle[0])
         engine = self._by_shape.pop(shape, None) or self._build(shape)
         self._by_shape[shape] = engine
         return engine
@@ -94,8 +95,13 @@ class _Engines:
         engine.close()
 
     def close(self) -> None:
-        for engine in self._by_shape.values():
-            engine.close()
+        for shape in list(self._by_shape):
+            self._close(shape)
+
+    def _close(self, shape: PetsShape) -> None:
+        engine = self._by_shape.pop(shape)
+        engine.close()
+        PLAN.release(engine.device, needed_bytes(engine.task, shape, engine.num_lanes))
 
 
 class AgentLanes:
@@ -154,6 +160,8 @@ class AgentLanes:
 
     def _build(self, shape: PetsShape) -> Engine:
         device = f"{self._device.platform} device {self._device.id}"
+        needed = needed_bytes(self._setup.task, shape, self._place.num_lanes)
+        PLAN.promise(self._device, needed)
         self._place.say(f"compiling for {device}")
         engine = Engine(self._setup.task, shape, self._place.num_lanes, self._device, self._make)
         self._place.say(f"compiled for {device} in {engine.compile_s:.1f} s")

@@ -47,7 +47,7 @@ def expected_amount(
 
     ``num_best``: as for ``Tuner.needed``, where only what is needed is kept; None where all is.
     """
-    return amount_of(_quick_tuner(name, settings, space, num_episodes), num_best)
+    return amount_of(quick_tuner(name, settings, space, num_episodes), num_best)
 
 
 def amount_of(tuner: Tuner, num_best: int | None) -> Amount:
@@ -77,11 +77,12 @@ def _replay(segments: Mapping[SegmentId, Segment], newest: Segment) -> Iterator[
 
 def _rehearsed(name: str, settings: Mapping[str, Any], space: Space, num_episodes: int) -> Iterator[Segment]:
     """All that a fresh tuner asks for when nothing fails."""
-    return _led(_quick_tuner(name, settings, space, num_episodes))
+    return _led(quick_tuner(name, settings, space, num_episodes))
 
 
-def _quick_tuner(name: str, settings: Mapping[str, Any], space: Space, num_episodes: int) -> Tuner:
-    return make_tuner(name, {**settings, **_shortcuts(name, settings)}, space, 0, num_episodes)
+def quick_tuner(name: str, settings: Mapping[str, Any], space: Space, num_episodes: int, seed: int = 0) -> Tuner:
+    """A fresh tuner that spends no time on choosing well. Raises ValueError as ``make_tuner``."""
+    return make_tuner(name, {**settings, **_shortcuts(name, settings)}, space, seed, num_episodes)
 
 
 def _led(tuner: Tuner) -> Iterator[Segment]:
@@ -89,7 +90,7 @@ def _led(tuner: Tuner) -> Iterator[Segment]:
     while asked := tuner.ask(NUM_ASKED):
         for segment in asked:
             tuner.tell(Issued(segment))
-            tuner.tell(Reported(_uneventful(segment)))
+            tuner.tell(Reported(uneventful(segment)))
             yield segment
 
 
@@ -102,7 +103,8 @@ def _shortcuts(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"num_startup_trials": chosen.num_trials} if is_modelled else TUNERS[name].rehearsed_with
 
 
-def _uneventful(segment: Segment) -> Report:
+def uneventful(segment: Segment) -> Report:
+    """The end of a segment in which nothing failed, and every episode returned its number."""
     indices = range(segment.first_episode, segment.stop + 1)
     episodes = tuple(Episode(index, float(index), 1, is_random=index == 0) for index in indices)
     return Report(segment.id, "done", episodes, CheckpointId(""))

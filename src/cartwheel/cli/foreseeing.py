@@ -1,0 +1,20 @@
+"""What ``cartwheel tune --dry-run`` does."""
+
+import dataclasses
+from pathlib import Path
+
+from cartwheel.backend import InlineBackend
+from cartwheel.cli.commands import Output
+from cartwheel.errors import ExitCode
+from cartwheel.forecasting import forecast
+from cartwheel.spec import StudySpec
+
+
+def do_dry_run(spec: StudySpec, run_dir: Path, output: Output) -> ExitCode:
+    """Say what a study would be and take."""
+    assert isinstance(output.backend, InlineBackend)  # as the command line makes it
+    output.note("measuring how fast this machine runs the study's programs ...")
+    found = forecast(spec, output.backend)
+    text = "\n".join([spec.to_toml(), *found.lines(run_dir)])
+    output.say(text, settings=spec.to_dict(), wall_s=found.wall_s, **dataclasses.asdict(found))
+    return ExitCode.DONE

@@ -1,0 +1,148 @@
+"""How fast this machine runs an agent's programs: measured on the programs themselves, on all devices side by side.
+
+Beginnings of lives are run on every device at once, as the study would: a random episode and fits after it, with and
+without epochs, then some planned env steps. So rates hold for busy caches, cores and memory.
+"""
+
+import contextlib
+import resource
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from statistics import fmean
+
+import jax
+import numpy as np
+
+from cartwheel.agents.pets.hypers import hypers_from_configs
+from cartwheel.agents.pets.planner import plan_bounds
+from cartwheel.agents.pets.setup import AgentSetup
+from cartwheel.costs import Rates, Work
+from cartwheel.engine import Abandoned, Engine, EpisodeJob, MakeEnv
+from cartwheel.executors.memory import PLAN, needed_bytes
+from cartwheel.records import Config
+
+PLAN_S = 1.0
+"""So long env steps are planned for a rate."""
+FIT_S = 0.5
+"""So long a fit takes, roughly, that is measured for a rate."""
+MAX_EPOCHS = 100
+_SEED = ("calibration",)
+
+
+def work_of(setup: AgentSetup, tuned: Config) -> Work:
+    """The arithmetic of an agent under a config: that of its networks; samples are counted in whole chunks."""
+    chosen = setup.under(tuned)
+    shape = chosen.shape
+    hypers = hypers_from_configs([chosen.base], shape.planner)
+    bounds = plan_bounds(hypers.planner, shape)
+    sizes = _num_weights(chosen)
+    per_sample = shape.num_planning_networks if shape.propagation == "e" else shape.num_particles
+    num_samples = int(np.sum(bounds.num_chunks)) * shape.sample_chunk
+    plan = num_samples * per_sample * int(bounds.horizon) * sizes
+    return Work(float(plan), float(hypers.model.num_epochs[0]) * shape.num_networks * sizes)
+
+
+def _num_weights(setup: AgentSetup) -> int:
+    """Of one network: a multiply-add each, for every row."""
+    task, shape = setup.task, setup.shape
+    hidden = (shape.num_layers - 1) * shape.width**2
+    return hidden + shape.width * (task.obs_size + task.action_size + 2 * task.obs_size)
+
+
+class Calibration:
+    """Engines on some devices, with agents of one config in all lanes."""
+
+    def __init__(self, setup: AgentSetup, config: Config, num_lanes: int, make: MakeEnv) -> None:
+        self._setup, self._config, self._num_lanes, self._make = setup.under(config), config, num_lanes, make
+        self._work = work_of(setup, config)
+
+    def measure(self, num_devices: int, has_cache: bool) -> Rates:
+        """Rates on the first devices. Compiles, unless the cache has the programs, and then takes some seconds.
+
+        What is compiled now will be in the cache when the study begins, if there is a cache: it then counts what it
+        takes to load it.
+        """
+        devices = jax.local_devices()[:num_devices]
+        barrier = threading.Barrier(len(devices))
+        with ThreadPoolExecutor(len(devices)) as threads:
+            if has_cache:
+                for engine in threads.map(self._build, devices):
+                    engine.close()
+                jax.clear_caches()
+            started = time.perf_counter()
+            engines = list(threads.map(self._build, devices))
+            compile_s = time.perf_counter() - started
+            measured = list(threads.map(lambda engine: self._run(engine, barrier), engines))
+        return Rates(compile_s, *map(fmean, zip(*measured, strict=True)))
+
+    def _build(self, device: jax.Device) -> Engine:
+        task, shape = self._setup.task, self._setup.shape
+        PLAN.promise(device, num_bytes := needed_bytes(task, shape, self._num_lanes))
+        try:
+            return Engine(task, shape, self._num_lanes, device, self._make)
+        finally:
+            PLAN.release(device, num_bytes)
+
+    def _run(self, engine: Engine, barrier: threading.Barrier) -> tuple[float, float, float, float]:
+        """Step, plan, fit and update rates of a device, begun together with the others."""
+        barrier.wait()
+        _, bare_s, length = self._random_episode(engine, num_epochs=0)
+        step_s, fit_s, length = self._random_episode(engine, num_epochs=0)
+        _, one_s, length = self._random_episode(engine, num_epochs=1)
+        num_epochs = min(MAX_EPOCHS, max(2, round(FIT_S / max(one_s - min(bare_s, fit_s), FIT_S / MAX_EPOCHS))))
+        _, long_s, length = self._random_episode(engine, num_epochs)
+        per_epoch = self._work.fit / max(1.0, float(self._setup.under(self._config).base["num_epochs"])) * length
+        update_s = max(0.0, long_s - min(bare_s, fit_s)) / (num_epochs * per_epoch)
+        plan_s = max(0.0, self._planned_step_s(engine) - step_s) / self._work.plan
+        engine.close()
+        return step_s, plan_s, min(bare_s, fit_s), update_s
+
+    def _random_episode(self, engine: Engine, num_epochs: int) -> tuple[float, float, int]:
+        """Seconds of an env step that is not planned, and of the fit; how many steps there were."""
+        fresh = engine.fresh(_SEED)
+        for lane in range(self._num_lanes):
+            engine.load(lane, fresh)
+        config = {**self._setup.base, "num_epochs": num_epochs}
+        results = engine.run_episode(self._jobs(config, 0, learns=True)).values()
+        episodes = [result.episode for result in results]
+        length = max(episode.length for episode in episodes)
+        total = {name: sum(episode.seconds[name] for episode in episodes) for name in ("plan", "env", "fit")}
+        return (total["plan"] + total["env"]) / max(1, length), total["fit"], length
+
+    def _planned_step_s(self, engine: Engine) -> float:
+        """Seconds of an env step that is planned."""
+        clock = _Clock(PLAN_S)
+        with contextlib.suppress(Abandoned):
+            engine.run_episode(self._jobs(self._setup.base, 1, learns=False), clock)
+        return clock.step_s
+
+    def _jobs(self, config: Config, index: int, learns: bool) -> dict[int, EpisodeJob]:
+        return {
+            lane: EpisodeJob(config, (*_SEED, lane), index, is_random=index == 0, learns=learns)
+            for lane in range(self._num_lanes)
+        }
+
+
+class _Clock:
+    """Asked before every env step, whether to stop; so it knows when they began. The first one is not counted."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._at: list[float] = []
+
+    def __call__(self) -> bool:
+        self._at.append(time.perf_counter())
+        return len(self._at) > 3 and self._at[-1] - self._at[0] > self._limit_s
+
+    @property
+    def step_s(self) -> float:
+        counted = self._at[1:]
+        return (counted[-1] - counted[0]) / max(1, len(counted) - 1)
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,0 +1,106 @@
+"""What a study will take, before it starts: ``cartwheel tune --dry-run``. Nothing starts, and nothing is written but
+compiled programs, into the user's cache.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cartwheel.analysis.wording import data_size, duration
+from cartwheel.backend import InlineBackend, agent_setup, env_maker
+from cartwheel.costs import Course, Rates, Rehearsal, episode_seconds
+from cartwheel.disk_use import max_bytes
+from cartwheel.errors import ConfigError
+from cartwheel.spec import StudySpec
+from cartwheel.tuners.rehearsal import quick_tuner
+from cartwheel.tuning import NUM_FINALISTS, corners, kept_amount
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A study's costs. ``memory_bytes``: the most of this process; ``disk_bytes``: the most that is kept."""
+
+    course: Course
+    rates: Rates
+    num_devices: int
+    num_lanes: int
+    num_env_steps: int
+    memory_bytes: int
+    disk_bytes: int
+
+    @property
+    def wall_s(self) -> float:
+        """From the first segment to the last validation, compiling included."""
+        return self.rates.compile_s + self.course.wall_s
+
+    def lines(self, run_dir: Path) -> Iterator[str]:
+        """What people read."""
+        course, rates = self.course, self.rates
+        yield (
+            f"will run: {course.num_segments:,} segments, {course.num_episodes:,} episodes and "
+            f"{course.num_validation_episodes:,} of validation, {self.num_env_steps:,} env steps if none ends early, "
+            f"on {self.num_devices} devices x {self.num_lanes} lanes"
+        )
+        yield (
+            f"measured on this machine: an env step {1e3 * rates.step_s:.2f} ms, planning {_giga(rates.plan_s)} and "
+            f"fitting {_giga(rates.update_s)} of multiply-adds a second and device, a fit {rates.fit_s:.2f} s beside"
+        )
+        yield f"time: {duration(self.wall_s)}, of which {duration(rates.compile_s)} until programs are there"
+        yield f"memory: {data_size(self.memory_bytes)}"
+        free = data_size(shutil.disk_usage(_existing(run_dir)).free)
+        yield f"disk: up to {data_size(self.disk_bytes)}, {free} are free"
+        yield "nothing was started, and nothing written but compiled programs"
+
+
+def forecast(spec: StudySpec, backend: InlineBackend) -> Forecast:
+    """Lead the study's tuner through it, at rates that are measured now. Raises ConfigError as ``tune``."""
+    from cartwheel.executors.calibration import Calibration, peak_bytes, work_of
+    from cartwheel.executors.devices import num_cores, prepare_jax, user_compile_cache
+
+    if spec.model == "simulator":
+        cause = "what it costs to plan with the true dynamics is not foreseen"
+        raise ConfigError(cause, "--dry-run, model", "run a shorter study, and see its report")
+    prepare_jax(user_compile_cache() if backend.has_compile_cache else None)
+    reachable = corners(spec)
+    backend.check(spec, reachable)
+    setup = agent_setup(spec, reachable)
+    about = (spec.tuner.name, spec.tuner.settings, spec.make_space(), spec.num_episodes, spec.seed)
+    num_lanes = spec.engine.lanes
+    num_devices = _num_devices(spec, backend, num_cores())
+    first = quick_tuner(*about).ask(1)[0]
+    num_busy = min(num_devices, -(-len(quick_tuner(*about).ask(num_devices * num_lanes)) // num_lanes))
+    calibration = Calibration(setup, first.config, num_lanes, env_maker(spec, backend.isolate))
+    rates = calibration.measure(num_busy, backend.has_compile_cache)
+    seconds = episode_seconds(rates, lambda config: work_of(setup, config), setup.task.episode_length)
+    rehearsal = Rehearsal(num_devices, num_lanes, seconds)
+    course = rehearsal.run(quick_tuner(*about), NUM_FINALISTS, spec.validation.num_episodes)
+    num_episodes = course.num_episodes + course.num_validation_episodes
+    disk_bytes = max_bytes(kept_amount(spec), num_devices * num_lanes, backend.file_sizes(spec, reachable))
+    return Forecast(
+        course=course,
+        rates=rates,
+        num_devices=num_devices,
+        num_lanes=num_lanes,
+        num_env_steps=num_episodes * setup.task.episode_length,
+        memory_bytes=peak_bytes(),
+        disk_bytes=disk_bytes,
+    )
+
+
+def _num_devices(spec: StudySpec, backend: InlineBackend, num_cores: int) -> int:
+    """Devices of this process, or workers."""
+    import jax
+
+    if (backend.executor or spec.engine.executor) == "inline":
+        return len(jax.local_devices())
+    return backend.workers or spec.engine.workers or num_cores
+
+
+def _existing(path: Path) -> Path:
+    """The folder itself, or the nearest above it that is there."""
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+
+
+def _giga(seconds: float) -> str:
+    return f"{1e-9 / seconds:.1f} G" if seconds > 0 else "no measurable time"
