@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from cartwheel.costs import Rates, Rehearsal, Turn, Work, episode_seconds
+from cartwheel.costs import Rehearsal, Turn, episode_seconds
+from cartwheel.rates import Rates, Work
 from cartwheel.spec import StudySpec
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.rehearsal import expected_episodes, quick_tuner

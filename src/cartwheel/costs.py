@@ -11,33 +11,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cartwheel.rates import Rates, Work
 from cartwheel.records import Config, Issued, Reported, Segment
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.rehearsal import uneventful
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """Seconds of a device, measured while all of them work and all lanes of each are busy.
-
-    ``step_s``: an env step without planning. ``plan_s``: a multiply-add of planning. ``fit_s``: a fit but for its
-    epochs, ``update_s``: a multiply-add of a network and a row in an epoch. ``compile_s``: until all devices have
-    their programs.
-    """
-
-    compile_s: float
-    step_s: float
-    plan_s: float
-    fit_s: float
-    update_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """The arithmetic of one agent's episode: multiply-adds of every env step's plan, and of a fit to one row."""
-
-    plan: float
-    fit: float
 
 
 @dataclass(frozen=True, slots=True)

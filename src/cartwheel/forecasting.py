@@ -9,9 +9,10 @@ from pathlib import Path
 
 from cartwheel.analysis.wording import data_size, duration
 from cartwheel.backend import InlineBackend, agent_setup, env_maker
-from cartwheel.costs import Course, Rates, Rehearsal, episode_seconds
+from cartwheel.costs import Course, Rehearsal, episode_seconds
 from cartwheel.disk_use import max_bytes
 from cartwheel.errors import ConfigError
+from cartwheel.rates import Rates
 from cartwheel.spec import StudySpec
 from cartwheel.tuners.rehearsal import quick_tuner
 from cartwheel.tuning import NUM_FINALISTS, corners, kept_amount

@@ -29,7 +29,7 @@ def test_devices_of_the_machine_share_its_memory_and_others_do_not() -> None:
     """Two programs of 3 GB fit neither into 5 GB of the machine nor on one GPU, but on two."""
     plan = MemoryPlan(lambda _: 5 * GB)
     plan.promise(device("cpu", 0), 3 * GB)
-    with pytest.raises(ConfigError, match="3 GB of memory on cpu device 1, and 2 GB of 5 GB .*fewer lanes"):
+    with pytest.raises(ConfigError, match=r"3 GB of memory on cpu device 1, and 2 GB of 5 GB .*fewer lanes"):
         plan.promise(device("cpu", 1), 3 * GB)
     plan.release(device("cpu", 0), 3 * GB)
     plan.promise(device("cpu", 1), 3 * GB)

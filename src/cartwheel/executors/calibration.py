@@ -18,9 +18,9 @@ import numpy as np
 from cartwheel.agents.pets.hypers import hypers_from_configs
 from cartwheel.agents.pets.planner import plan_bounds
 from cartwheel.agents.pets.setup import AgentSetup
-from cartwheel.costs import Rates, Work
 from cartwheel.engine import Abandoned, Engine, EpisodeJob, MakeEnv
 from cartwheel.executors.memory import PLAN, needed_bytes
+from cartwheel.rates import Rates, Work
 from cartwheel.records import Config
 
 PLAN_S = 1.0

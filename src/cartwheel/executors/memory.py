@@ -4,7 +4,7 @@ An operating system ends a process that takes too much, or lets it crawl; a GPU 
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,11 @@ def needed_bytes(task: Task, shape: PetsShape, num_lanes: int) -> int:
     return num_bytes
 
 
+def _pool(device: Any) -> Hashable:
+    """What shares one memory."""
+    return "machine" if device.platform == "cpu" else (device.platform, device.id)
+
+
 class MemoryPlan:
     """What the programs of some devices may take together. Devices of the machine itself share its memory.
 
@@ -72,12 +77,12 @@ class MemoryPlan:
     def __init__(self, available: Callable[[Any], int | None] = available_bytes) -> None:
         self._available = available
         self._lock = threading.Lock()
-        self._at_first: dict[Any, int | None] = {}
-        self._promised: dict[Any, int] = {}
+        self._at_first: dict[Hashable, int | None] = {}
+        self._promised: dict[Hashable, int] = {}
 
     def promise(self, device: Any, num_bytes: int) -> None:
         """Raises ConfigError if a program that needs so much does not fit beside those that were promised before."""
-        pool = "cpu" if device.platform == "cpu" else device
+        pool = _pool(device)
         with self._lock:
             if pool not in self._at_first:
                 self._at_first[pool] = self._available(device)
@@ -93,7 +98,7 @@ class MemoryPlan:
 
     def release(self, device: Any, num_bytes: int) -> None:
         """The arrays of a program are gone."""
-        pool = "cpu" if device.platform == "cpu" else device
+        pool = _pool(device)
         with self._lock:
             self._promised[pool] -= num_bytes
 
