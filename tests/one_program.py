@@ -27,12 +27,12 @@ SETTINGS = {
     "batch_size": 4,
 }
 
-_compile_programs = engine._compile_programs
+_compile_programs = engine.compile_programs
 
 
 def share_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """All these agents are the same but for their environment: from now on they share what is compiled."""
-    monkeypatch.setattr(engine, "_compile_programs", _compiled)
+    monkeypatch.setattr(engine, "compile_programs", _compiled)
     monkeypatch.setattr(tasks, "_TASKS", dict(tasks._TASKS))
 
 

@@ -16,22 +16,19 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
-from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 from numpy.typing import NDArray
 
-from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.agent import PetsState
-from cartwheel.agents.pets.buffer import Buffer, Transitions, host_transitions, row_shapes
+from cartwheel.agents.pets.buffer import Transitions, host_transitions, row_shapes
 from cartwheel.agents.pets.diagnostics import Experience, plan_steps
 from cartwheel.agents.pets.fit import fit_bounds
 from cartwheel.agents.pets.hypers import HostArray, PetsHypers, PetsShape, hypers_from_configs
-from cartwheel.agents.pets.planner import DEVICES, PlanBounds, no_bounds, plan_bounds
+from cartwheel.agents.pets.planner import PlanBounds, no_bounds, plan_bounds
 from cartwheel.agents.pets.propagation import World
 from cartwheel.envs.pool import EnvironmentFailed, Watched, make_env
 from cartwheel.envs.tasks import Task
+from cartwheel.programs import Programs, compile_programs, planning_sharding, plans_shape
 from cartwheel.records import Config, Episode, FailureKind
 from cartwheel.seeds import seed_integer, seed_words
 
@@ -163,7 +160,7 @@ class Engine:
             next_obs=np.zeros((self.num_lanes, length, obs_size), np.float32),
             reward=np.zeros((self.num_lanes, length), np.float32),
             terminated=np.zeros((self.num_lanes, length), np.float32),
-            plans=np.full(_plans_shape(self.task, self.shape, self.num_lanes), np.nan, np.float32),
+            plans=np.full(plans_shape(self.task, self.shape, self.num_lanes), np.nan, np.float32),
             returns=np.zeros(self.num_lanes),
             lengths=np.zeros(self.num_lanes, np.int32),
         )
@@ -300,124 +297,11 @@ class Engine:
     def _put_to_plan(self, tree: Any) -> Any:
         return jax.device_put(tree, planning_sharding(self.shape, self.device))
 
-    def _compile(self) -> "_Programs":
+    def _compile(self) -> Programs:
         started = time.perf_counter()
-        programs = _compile_programs(self.task, self.shape, self.num_lanes, self.device)
+        programs = compile_programs(self.task, self.shape, self.num_lanes, self.device)
         self.compile_s = time.perf_counter() - started
         return programs
-
-
-@dataclass(frozen=True, slots=True)
-class _Programs:
-    """The compiled functions of a cohort. Being compiled ahead, they refuse a call that would need recompiling."""
-
-    init: Callable[..., Any]
-    begin: Callable[..., Any]
-    load: Callable[..., Any]
-    act: Callable[..., Any]
-    learn: Callable[..., Any]
-
-
-def _compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any) -> _Programs:
-    sharding, planning = SingleDeviceSharding(device), planning_sharding(shape, device)
-
-    def struct(shape: tuple[int, ...], dtype: Any, sharding: Sharding = sharding) -> Any:
-        return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
-
-    def abstract(tree: Any, sharding: Sharding = sharding) -> Any:
-        return jax.tree.map(lambda leaf: struct(leaf.shape, leaf.dtype, sharding), tree)
-
-    def compiled(function: Callable[..., Any], *arguments: Any, out: Sharding = sharding, **options: Any) -> Any:
-        jitted = jax.jit(function, out_shardings=out, **options)
-        return jitted.lower(*arguments).compile()
-
-    def init(keys: Array) -> PetsState:
-        return jax.vmap(lambda key: pets.init(task, shape, jax.random.wrap_key_data(key)))(keys)
-
-    def begin() -> Any:
-        one = pets.begin_episode(task, shape)
-        return jax.tree.map(lambda leaf: jnp.repeat(leaf[None], num_lanes, axis=0), one)
-
-    def load(states: PetsState, one: PetsState, lane: Array) -> Any:
-        # a scatter, as `.at[lane].set` would be, takes XLA several times as long to compile
-        return jax.tree.map(lambda all_, new: lax.dynamic_update_index_in_dim(all_, new, lane, 0), states, one)
-
-    # the types of these are those of pets.act and pets.learn, with a lane axis in front
-    def act(models: Any, memory: Any, hypers: Any, bounds: Any, obs: Any, is_random: Any, keys: Any, t: Any) -> Any:
-        def one(model: Any, memory: Any, hypers: Any, obs: Any, is_random: Any, key: Any) -> Any:
-            key = jax.random.fold_in(jax.random.wrap_key_data(key), t)
-            return pets.act(task, shape, model, memory, hypers, bounds, obs, is_random, key)
-
-        return jax.vmap(one)(models, memory, hypers, obs, is_random, keys)
-
-    def learn(states: Any, experience: Any, learns: Any, hypers: Any, bounds: Any, keys: Any) -> Any:
-        def one(state: Any, experience: Any, learns: Any, hypers: Any, key: Any) -> Any:
-            key = jax.random.wrap_key_data(key)
-            after, metrics = pets.learn(task, shape, state, experience, hypers, bounds, key)
-            return _chosen(learns, after, state), metrics
-
-        return jax.vmap(one)(states, experience, learns, hypers, keys)
-
-    lanes, length = num_lanes, task.episode_length
-    keys = abstract(np.zeros((lanes, 2), np.uint32))
-    states = abstract(jax.eval_shape(init, keys))
-    memory = abstract(jax.eval_shape(begin))
-    hypers = abstract(hypers_from_configs([{}] * lanes, shape.planner))
-    flags, counts = abstract(np.zeros(lanes, bool)), abstract(np.zeros(lanes, np.int32))
-    scalar = np.asarray(0, np.int32)
-    columns = {name: np.zeros((lanes, length, *size), np.float32) for name, size in row_shapes(task).items()}
-    episode = abstract(host_transitions(**columns))
-    experience = Experience(episode, counts, struct(_plans_shape(task, shape, lanes), np.float32))
-    obs = abstract(np.zeros((lanes, task.obs_size), np.float32))
-    one = jax.tree.map(lambda leaf: struct(leaf.shape[1:], leaf.dtype), states)
-    models = World(states.weights, states.normaliser)
-    planned = abstract((models, memory, hypers, no_bounds(shape), obs, flags, keys), planning)
-    return _Programs(
-        init=compiled(init, keys),
-        begin=compiled(begin, out=planning),
-        load=compiled(load, states, one, scalar, donate_argnums=0),
-        act=compiled(spread(act, planning), *planned, scalar, out=planning, donate_argnums=1),
-        learn=compiled(learn, states, experience, flags, hypers, fit_bounds(0, 0, shape), keys, donate_argnums=0),
-    )
-
-
-def planning_sharding(shape: PetsShape, device: Any) -> Sharding:
-    """Where planning has its arrays: on one device, or the same on all."""
-    if not shape.spreads_plans:
-        return SingleDeviceSharding(device)
-    mesh = jax.make_mesh((jax.local_device_count(),), (DEVICES,), (AxisType.Auto,), devices=jax.local_devices())
-    return NamedSharding(mesh, PartitionSpec())
-
-
-def spread(act: Callable[..., Any], planning: Sharding) -> Callable[..., Any]:
-    """The same program on every device of a mesh."""
-    if not isinstance(planning, NamedSharding):
-        return act
-    everywhere = PartitionSpec()
-    # what devices exchange makes their results alike, which the check cannot see
-    return jax.shard_map(act, mesh=planning.mesh, in_specs=everywhere, out_specs=everywhere, check_vma=False)
-
-
-def _chosen(learns: Array, after: PetsState, before: PetsState) -> PetsState:
-    """The agent after it has learned, or before.
-
-    Rows are not chosen, only how many there are: what lies behind the last one means nothing, and a choice would read
-    the buffer whole.
-    """
-
-    def choose(new: Any, old: Any) -> Any:
-        return jax.tree.map(lambda new, old: jnp.where(learns, new, old), new, old)
-
-    return PetsState(
-        weights=choose(after.weights, before.weights),
-        optimizer=choose(after.optimizer, before.optimizer),
-        normaliser=choose(after.normaliser, before.normaliser),
-        replay=Buffer(after.replay.rows, choose(after.replay.num_rows, before.replay.num_rows)),
-    )
-
-
-def _plans_shape(task: Task, shape: PetsShape, num_lanes: int) -> tuple[int, ...]:
-    return num_lanes, len(plan_steps(task.episode_length)), shape.max_horizon, task.action_size
 
 
 def _recorded(metrics: Mapping[str, NDArray[Any]], lane: int) -> dict[str, float]:

@@ -84,7 +84,7 @@ class StudyLoop:
         self._retention = Retention(folder, tuner, policy.keep, purpose.num_best)
         self._open: set[SegmentId | Evaluation] = set()
         self._session = folder.begin_session()
-        self._started = time.perf_counter()
+        self._started, self._commit_s_before = time.perf_counter(), folder.commit_s
         self._own_s = 0.0
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> None:
@@ -334,7 +334,7 @@ class StudyLoop:
             wall_s=time.perf_counter() - self._started,
             loop_s=self._own_s,
             compile_s=max(compile_s),
-            commit_s=self._folder.commit_s,
+            commit_s=self._folder.commit_s - self._commit_s_before,
             num_devices=len(compile_s),
             device_compile_s=sum(compile_s),
         )
