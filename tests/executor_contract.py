@@ -110,7 +110,8 @@ class ExecutorContract:
         for one in items:
             assert told(outcomes, one.item) == told(expected, one.item)
         assert executor.num_free == 2 * num_workers
-        assert set(executor.device_compile_s) == {0.5}
+        assert max(executor.device_compile_s) == 0.5
+        assert set(executor.device_compile_s) <= {0.0, 0.5}  # who had no work has compiled nothing
 
     def test_files_are_there_when_an_episode_is_told(self, start: Start, store: CheckpointStore) -> None:
         """The checkpoint and every replay shard that it names are whole files of the study's folder by then."""

@@ -49,7 +49,7 @@ def digests(executor: ExecutorName, spec: StudySpec, folder: Path) -> list[Any]:
     items = [dataclasses.replace(segment(trial, stop=1), config={"learning_rate": 1e-3 * trial}) for trial in (1, 2)]
     try:
         outcomes = run(made, [dataclasses.replace(work(item), config=item.config) for item in items])
-        assert made.compile_s > 0
+        assert max(made.device_compile_s) > 0
     finally:
         made.close()
     return [checkpoints_of(told(outcomes, item)) for item in items]

@@ -10,7 +10,7 @@ import pytest
 
 from cartwheel.envs.audit import PhysicsAudit, simulator_of
 from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, make_env
-from cartwheel.envs.tasks import LINE, PETS_HALFCHEETAH, PETS_HOPPER, Task, get_task, task_ids
+from cartwheel.envs.tasks import LINE, PETS_HALFCHEETAH, PETS_HOPPER, Task, get_task, registered_later, task_ids
 from cartwheel.exploits import counted_return, first_implausible_step, num_turns, plausible_return, reasons
 from cartwheel.records import Episode
 
@@ -112,7 +112,8 @@ def test_turns_are_counted_in_every_task_with_a_trunk(task: Task) -> None:
 
 def test_robots_with_a_trunk_are_those_that_run_on_a_line() -> None:
     """Whose trunk has an angle of its own; one that is free in space has none."""
-    told = {task.id for task in map(get_task, task_ids()) if task.trunk_angle is not None}
+    shipped = set(task_ids()) - registered_later()  # by other tests
+    told = {task.id for task in map(get_task, shipped) if task.trunk_angle is not None}
     assert told == {"HalfCheetah-v5", "pets-halfcheetah", "Hopper-v5", "pets-hopper", "Walker2d-v5"}
 
 

@@ -1,16 +1,29 @@
 """A run folder that may be read and not be written: readers read it, and who would write is refused with one line."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
+import cartwheel
 from cartwheel.errors import ExitCode
 from faults.case import RUN, Case, Whole
 from faults.child import Settings
 from faults.conftest import MakeCase
 
 FOLDER, DATABASE = 0o555, 0o444
+
+
+def is_open_to_all(path: Path) -> bool:
+    """Whether a user who owns nothing may read a folder, which takes all folders above it."""
+    return all(folder.stat().st_mode & 0o005 == 0o005 for folder in (path, *path.parents))
+
+
+NEEDED = (Path(sys.prefix), Path(shutil.__file__).parent, Path(cartwheel.__file__).parent, Path(__file__).parent)
+pytestmark = pytest.mark.skipif(
+    not all(map(is_open_to_all, NEEDED)), reason="the interpreter and the code are not for every user to read"
+)
 
 
 @pytest.fixture

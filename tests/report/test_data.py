@@ -53,7 +53,7 @@ def test_a_training_that_tunes_nothing_has_no_figure_of_hyperparameters() -> Non
     tables = made_up_study(1, 2, with_trouble=False)
     untuned = {id_: dataclasses.replace(segment, config={}) for id_, segment in tables.segments.items()}
     names = [one.name for one in exhibits(dataclasses.replace(tables, segments=untuned))]
-    assert names == ["learning-curves", "lineages", "models"]
+    assert names == ["learning-curves", "lineages", "models", "time"]
 
 
 @pytest.mark.parametrize("exhibit", SHOWN, ids=lambda exhibit: exhibit.name)

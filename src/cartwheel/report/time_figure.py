@@ -34,11 +34,11 @@ def draw_time(timing: Timing, layout: Layout = WIDE) -> Figure:
             colour = MUTED if of == "loop" else FAINT if activity == REMAINS else BLUE
             axes.barh(row, share or 0.0, height=0.62, color=colour)
             label = f" {duration(seconds)}, {percent(share or 0.0)}"
-            axes.text(share or 0.0, row, label, va="center", ha="left", fontsize="small")
+            axes.text(share or 0.0, row, label, va="center", ha="left", fontsize=layout.font_pt)
         names = [f"loop: {name}" if of == "loop" else name[:_LONGEST_NAME] for of, name, *_ in bars]
         axes.set_yticks(range(len(bars)), names)
         axes.set_ylim(len(bars) - 0.4, -0.6)
-        axes.set_xlim(0.0, 1.25 * max((share or 0.0 for *_, share in bars), default=1.0) or 1.0)
+        axes.set_xlim(0.0, 1.5 * max((share or 0.0 for *_, share in bars), default=1.0) or 1.0)
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
         axes.tick_params(axis="y", length=0)

@@ -14,10 +14,10 @@ CREATE TABLE sessions (                 -- one per process that ran the study; t
     wall_s REAL NOT NULL DEFAULT 0,
     loop_s REAL NOT NULL DEFAULT 0,     -- asking, telling and storing: what Cartwheel itself costs
     compile_s REAL NOT NULL DEFAULT 0,  -- of the wall time, what compiling took
+    seal   TEXT NOT NULL DEFAULT '',
     commit_s REAL NOT NULL DEFAULT 0,   -- of loop_s, what commits took
     num_devices INTEGER NOT NULL DEFAULT 0, -- that worked side by side; 0: not recorded
-    device_compile_s REAL NOT NULL DEFAULT 0, -- what compiling took, summed over them
-    seal   TEXT NOT NULL DEFAULT ''
+    device_compile_s REAL NOT NULL DEFAULT 0 -- what compiling took, summed over them
 );
 
 CREATE TABLE events (                   -- what the tuner was told, in order: resume is telling it again
