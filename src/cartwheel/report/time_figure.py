@@ -38,7 +38,8 @@ def draw_time(timing: Timing, layout: Layout = WIDE) -> Figure:
         names = [f"loop: {name}" if of == "loop" else name[:_LONGEST_NAME] for of, name, *_ in bars]
         axes.set_yticks(range(len(bars)), names)
         axes.set_ylim(len(bars) - 0.4, -0.6)
-        axes.set_xlim(0.0, 1.5 * max((share or 0.0 for *_, share in bars), default=1.0) or 1.0)
+        longest = max((share or 0.0 for *_, share in bars), default=1.0) or 1.0
+        axes.set_xlim(0.0, (1.25 if layout is WIDE else 2.0) * longest)  # room for the longest bar's label
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
         axes.tick_params(axis="y", length=0)
