@@ -1,7 +1,7 @@
 """Ways to damage a file, at random places; and a small study to damage, with what it ends with."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,14 @@ def run(run_dir: Path, num_looks: int | None = None) -> list[str]:
     should_stop = (lambda: False) if num_looks is None else (lambda: next(looks, True))
     tune(SPEC, run_dir, Running((Listener(),), should_stop, backend=SyntheticBackend()))
     return told
+
+
+def stopped_after(looks: Sequence[int], folder: Path) -> list[Path]:
+    """The study at several moments of its life: after so many looks at the executor."""
+    folders = [folder / str(number) for number in looks]
+    for own, number in zip(folders, looks, strict=True):
+        run(own, number)
+    return folders
 
 
 def results(run_dir: Path) -> dict[str, Any]:

@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import fragile
 import spread_life
+from cartwheel.agents.pets.setup import make_setup
 from cartwheel.engine import Engine
+from cartwheel.envs.tasks import get_task
 
 TESTS = Path(__file__).parent
 
@@ -40,3 +43,11 @@ def test_several_devices_plan_like_one() -> None:
             found.append(spread_life.life(engine)[1])
     np.testing.assert_allclose(*found, rtol=1e-4)
     assert np.ptp(found[0]) > 0.0
+
+
+def test_spreading_holds_for_a_whole_study() -> None:
+    """Agents that each want all devices would wait for each other, so no tuner may choose."""
+    setup = make_setup(get_task("line"), {"spreads_plans": True}, [], num_episodes=1)
+    assert setup.under({"learning_rate": 1e-3}).shape.spreads_plans
+    with pytest.raises(ValueError, match=r"agent\.spreads_plans: cannot be tuned"):
+        setup.under({"spreads_plans": False})

@@ -107,6 +107,7 @@ class Engine:
     ) -> None:
         self.task, self.shape, self.num_lanes = task, shape, num_lanes
         self.device = device if device is not None else jax.devices()[0]
+        self._planning = planning_sharding(shape, self.device)
         self.compile_s = 0.0
         self._envs = [make(task) for _ in range(num_lanes)]
         self._programs = self._compile()
@@ -295,7 +296,7 @@ class Engine:
         return jax.device_put(tree, self.device)
 
     def _put_to_plan(self, tree: Any) -> Any:
-        return jax.device_put(tree, planning_sharding(self.shape, self.device))
+        return jax.device_put(tree, self._planning)
 
     def _compile(self) -> Programs:
         started = time.perf_counter()

@@ -8,7 +8,7 @@ import pytest
 from cartwheel.checking import check, check_and_repair
 from cartwheel.store.checkpoints import CheckpointStore
 from cartwheel.store.run_folder import RunFolder
-from damage import Damage, copied, cut, flip, remove, results, run, swap, zero
+from damage import Damage, copied, cut, flip, remove, results, run, stopped_after, swap, zero
 from faults import count
 
 DAMAGES: tuple[Damage, ...] = (flip, cut, swap, remove, zero)
@@ -18,11 +18,7 @@ STOPS = (3, 5, 7, 100)
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The study at several moments of its life."""
-    folders = [tmp_path_factory.mktemp("stopped") / str(looks) for looks in STOPS]
-    for folder, looks in zip(folders, STOPS, strict=True):
-        run(folder, looks)
-    return folders
+    return stopped_after(STOPS, tmp_path_factory.mktemp("stopped"))
 
 
 def needed(run_dir: Path) -> list[str]:

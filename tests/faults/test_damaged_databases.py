@@ -12,7 +12,7 @@ from cartwheel.analysis.load import load_tables
 from cartwheel.checking import check, check_and_repair
 from cartwheel.errors import CartwheelError
 from cartwheel.store.run_folder import DATABASE
-from damage import Damage, copied, cut, flip, move_block, results, run, zero
+from damage import Damage, copied, cut, flip, move_block, results, run, stopped_after, zero
 from faults import count
 
 DAMAGES: tuple[Damage, ...] = (flip, flip, flip, cut, zero, move_block)
@@ -21,10 +21,7 @@ STOPS = (5, 100)
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folders = [tmp_path_factory.mktemp("stopped") / str(looks) for looks in STOPS]
-    for folder, looks in zip(folders, STOPS, strict=True):
-        run(folder, looks)
-    return folders
+    return stopped_after(STOPS, tmp_path_factory.mktemp("stopped"))
 
 
 def check_one_line(error: CartwheelError) -> None:

@@ -79,6 +79,8 @@ class AgentSetup:
         if planner in PLANNER_CHOICES:
             tuned = {name: value for name, value in tuned.items() if not _is_foreign(name, planner)}
         choices = {name: value for name, value in tuned.items() if name in SHAPE_SETTINGS}
+        if "spreads_plans" in choices:  # two programs that each want all devices would wait for each other
+            raise ValueError("agent.spreads_plans: cannot be tuned; set it under [agent], for the whole study")
         _check_choices(choices)
         shape = _chosen(self.shape, choices)
         _check_planner_choices(choices, shape.planner)
