@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cartwheel.backend import InlineBackend
+from cartwheel.backend import AgentBackend
 from cartwheel.cli import app as cli
 from synthetic_executor import SyntheticBackend
 
@@ -13,9 +13,9 @@ from synthetic_executor import SyntheticBackend
 def without_jax(monkeypatch: pytest.MonkeyPatch) -> SyntheticBackend:
     """The backend that trains the synthetic agent for all commands from now on."""
     synthetic = SyntheticBackend()
-    monkeypatch.setattr(InlineBackend, "check", lambda _, *arguments: synthetic.check(*arguments))
-    monkeypatch.setattr(InlineBackend, "file_sizes", lambda _, *arguments: synthetic.file_sizes(*arguments))
-    monkeypatch.setattr(InlineBackend, "make", lambda _, *arguments: synthetic.make(*arguments))
+    monkeypatch.setattr(AgentBackend, "check", lambda _, *arguments: synthetic.check(*arguments))
+    monkeypatch.setattr(AgentBackend, "file_sizes", lambda _, *arguments: synthetic.file_sizes(*arguments))
+    monkeypatch.setattr(AgentBackend, "make", lambda _, *arguments: synthetic.make(*arguments))
     return synthetic
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cartwheel import engine
-from cartwheel.backend import InlineBackend
+from cartwheel.backend import AgentBackend
 from cartwheel.envs import tasks
 from cartwheel.envs.lookup import task_for
 from cartwheel.results import Study
@@ -68,4 +68,4 @@ def spec(env_id: str, **changes: Any) -> StudySpec:
 def run(kind: type[Hostile], path: Path, **changes: Any) -> Study:
     task = task_for(kind, id=kind.__name__, episode_length=LIMIT)
     tasks._TASKS[task.id] = task  # may be there from another run
-    return tune(spec(task.id, **changes), path, Running(backend=InlineBackend(has_compile_cache=False)))
+    return tune(spec(task.id, **changes), path, Running(backend=AgentBackend(has_compile_cache=False)))

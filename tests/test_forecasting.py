@@ -8,7 +8,7 @@ import pytest
 
 import one_program
 from cartwheel import forecasting
-from cartwheel.backend import InlineBackend
+from cartwheel.backend import AgentBackend
 from cartwheel.errors import ConfigError
 from cartwheel.executors.calibration import Calibration, work_of
 from cartwheel.forecasting import forecast
@@ -69,7 +69,7 @@ def test_work_is_that_of_the_networks() -> None:
 def test_rates_are_measured_on_the_programs_themselves() -> None:
     """All are positive but for noise, and the programs are the study's own."""
     spec = one_program.spec("line", num_episodes=1, episode_length=6)
-    found = forecast(spec, InlineBackend(has_compile_cache=False))
+    found = forecast(spec, AgentBackend(has_compile_cache=False))
     assert min(found.rates.compile_s, found.rates.step_s, found.rates.fit_s, found.wall_s) > 0
     assert min(found.rates.plan_s, found.rates.update_s) >= 0
     assert found.wall_s < 600

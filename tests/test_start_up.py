@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 
 import one_program
-from cartwheel.backend import InlineBackend
+from cartwheel.backend import AgentBackend
 from cartwheel.tuning import Running, tune
 
 REQUESTS = "/jax/compilation_cache/compile_requests_use_cache"
@@ -22,7 +22,7 @@ def test_another_study_of_the_same_sizes_compiles_nothing(tmp_path: Path) -> Non
 
     def run(name: str, **changes: object) -> None:
         changes = {"num_episodes": 1, "episode_length": 6, **changes}
-        tune(one_program.spec("line", **changes), tmp_path / name, Running(backend=InlineBackend(False)))
+        tune(one_program.spec("line", **changes), tmp_path / name, Running(backend=AgentBackend(False)))
 
     run("first")
     jax.clear_caches()  # as in a new process

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cartwheel import task_files
-from cartwheel.backend import InlineBackend
+from cartwheel.backend import AgentBackend
 from cartwheel.cli.options import Manner
 from cartwheel.envs import tasks
 from cartwheel.envs.tasks import LINE, register_task
@@ -45,7 +45,7 @@ def spec_of(**changes: Any) -> StudySpec:
 def digests(executor: ExecutorName, spec: StudySpec, folder: Path) -> list[Any]:
     """The checkpoints of two segments."""
     folder.mkdir()
-    made = InlineBackend(False, executor, 1).make(spec, [], CheckpointStore(folder), print)
+    made = AgentBackend(False, executor, 1).make(spec, [], CheckpointStore(folder), print)
     items = [dataclasses.replace(segment(trial, stop=1), config={"learning_rate": 1e-3 * trial}) for trial in (1, 2)]
     try:
         outcomes = run(made, [dataclasses.replace(work(item), config=item.config) for item in items])
@@ -69,9 +69,9 @@ def test_what_a_script_registers_is_refused(tmp_path: Path) -> None:
     """Before anything starts, and inline it stays usable; a task file of another id does not help."""
     register_task(dataclasses.replace(LINE, id="scripted"))
     spec = spec_of(env_id="scripted")
-    InlineBackend().check(spec, [])
+    AgentBackend().check(spec, [])
     with pytest.raises(ConfigError, match=r"'scripted' was registered by a script.*--task-file.*--executor inline"):
-        InlineBackend(executor="processes").check(spec, [])
+        AgentBackend(executor="processes").check(spec, [])
 
 
 def test_what_travels_is_json() -> None:
@@ -94,6 +94,6 @@ def test_where_agents_run_is_no_part_of_the_study() -> None:
 def test_options_choose_the_executor() -> None:
     """They come before what the study says; an address is Ray's alone."""
     backend = Manner(executor="ray", workers=3, ray_address="auto").output().backend
-    assert backend == InlineBackend(True, "ray", 3, "auto")
+    assert backend == AgentBackend(True, "ray", 3, "auto")
     with pytest.raises(UsageError, match=r"--ray-address.*add --executor ray"):
         Manner(ray_address="auto").output()

@@ -39,7 +39,7 @@ class Backend(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class InlineBackend:
+class AgentBackend:
     """Real agents, in this process unless the study or ``executor`` says otherwise.
 
     ``executor`` and ``workers``: in place of the study's. ``ray_address``: of a running cluster; None: the one that

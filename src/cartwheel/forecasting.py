@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cartwheel.analysis.wording import data_size, duration
-from cartwheel.backend import InlineBackend, agent_setup, env_maker
+from cartwheel.backend import AgentBackend, agent_setup, env_maker
 from cartwheel.costs import Course, Rehearsal, episode_seconds
 from cartwheel.disk_use import max_bytes
 from cartwheel.errors import ConfigError
@@ -54,7 +54,7 @@ class Forecast:
         yield "nothing was started, and nothing written but compiled programs"
 
 
-def forecast(spec: StudySpec, backend: InlineBackend) -> Forecast:
+def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
     """Lead the study's tuner through it, at rates that are measured now. Raises ConfigError as ``tune``."""
     from cartwheel.executors.calibration import Calibration, peak_bytes, work_of
     from cartwheel.executors.devices import devices_for, num_cores, prepare_jax, user_compile_cache
@@ -91,7 +91,7 @@ def forecast(spec: StudySpec, backend: InlineBackend) -> Forecast:
     )
 
 
-def _num_devices(spec: StudySpec, backend: InlineBackend, num_cores: int, spreads_plans: bool) -> int:
+def _num_devices(spec: StudySpec, backend: AgentBackend, num_cores: int, spreads_plans: bool) -> int:
     """Devices of this process (all of them count as one where plans are spread), or workers."""
     import jax
 

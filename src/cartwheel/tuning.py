@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from cartwheel.backend import Backend, InlineBackend
+from cartwheel.backend import AgentBackend, Backend
 from cartwheel.disk_use import DiskUse
 from cartwheel.errors import ConfigError, UsageError
 from cartwheel.observer import Observer
@@ -41,7 +41,7 @@ class Running:
     observers: Sequence[Observer] = ()
     should_stop: StopCheck = lambda: False
     max_hours: float | None = None
-    backend: Backend = field(default_factory=InlineBackend)
+    backend: Backend = field(default_factory=AgentBackend)
 
     def say(self, message: str) -> None:
         """Tell all observers something that the user should know."""

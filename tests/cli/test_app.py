@@ -427,12 +427,12 @@ UNREAD = """
 import sys
 from synthetic_executor import SyntheticBackend
 from cartwheel.cli import app as cli
-from cartwheel.backend import InlineBackend
+from cartwheel.backend import AgentBackend
 
 backend = SyntheticBackend()
-InlineBackend.check = lambda self, *arguments: None
-InlineBackend.make = lambda self, *arguments: backend.make(*arguments)
-InlineBackend.file_sizes = lambda self, *arguments: backend.file_sizes(*arguments)
+AgentBackend.check = lambda self, *arguments: None
+AgentBackend.make = lambda self, *arguments: backend.make(*arguments)
+AgentBackend.file_sizes = lambda self, *arguments: backend.file_sizes(*arguments)
 cli.main(sys.argv[1:])
 """
 
@@ -464,7 +464,7 @@ SLOW_STUDY = """
 import sys, time
 from synthetic_executor import SyntheticBackend, SyntheticExecutor
 from cartwheel.cli import app as cli
-from cartwheel.backend import InlineBackend
+from cartwheel.backend import AgentBackend
 
 class Slow(SyntheticExecutor):
     def next_outcomes(self, timeout_s):
@@ -475,9 +475,9 @@ class Slow(SyntheticExecutor):
 
 backend = SyntheticBackend()
 backend.executor_class = Slow
-InlineBackend.check = lambda self, *arguments: None
-InlineBackend.make = lambda self, *arguments: backend.make(*arguments)
-InlineBackend.file_sizes = lambda self, *arguments: backend.file_sizes(*arguments)
+AgentBackend.check = lambda self, *arguments: None
+AgentBackend.make = lambda self, *arguments: backend.make(*arguments)
+AgentBackend.file_sizes = lambda self, *arguments: backend.file_sizes(*arguments)
 cli.main(["tune", "study.toml", "--run-dir", "run", "--quiet"])
 """
 

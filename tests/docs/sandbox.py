@@ -17,7 +17,7 @@ import jax
 
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.arrays import to_arrays
-from cartwheel.backend import InlineBackend, agent_setup
+from cartwheel.backend import AgentBackend, agent_setup
 from cartwheel.cli import app as cli
 from cartwheel.records import CheckpointId, Config
 from cartwheel.spec import StudySpec
@@ -74,7 +74,7 @@ def main() -> None:
 
     CheckpointStore.read = read  # type: ignore[method-assign]
     for name in ("check", "make"):
-        setattr(InlineBackend, name, lambda _, *arguments, name=name: getattr(backend, name)(*arguments))
+        setattr(AgentBackend, name, lambda _, *arguments, name=name: getattr(backend, name)(*arguments))
     with contextlib.suppress(ModuleNotFoundError):
         __import__("registered")  # the tuner of a guide, where the folder has it
     for line in sys.stdin.read().splitlines():

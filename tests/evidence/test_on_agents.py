@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel.backend import InlineBackend
+from cartwheel.backend import AgentBackend
 from cartwheel.evidence.suite_spec import load_suite
 from cartwheel.evidence.suites import read_suite, run_suite
 from cartwheel.report.evidence_page import Evidence, write_evidence
@@ -37,7 +37,7 @@ def test_a_suite_of_agents_is_tuned_tested_and_told(tmp_path: Path) -> None:
     suite = load_suite(tmp_path / "suite.toml")
 
     def step(title, num_episodes, action):  # type: ignore[no-untyped-def]
-        return action(Running(backend=InlineBackend(has_compile_cache=False)))
+        return action(Running(backend=AgentBackend(has_compile_cache=False)))
 
     assert run_suite(suite, tmp_path / "runs", step)
     studies = read_suite(suite, tmp_path / "runs")

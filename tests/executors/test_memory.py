@@ -10,7 +10,7 @@ import pytest
 
 import fragile
 import one_program
-from cartwheel.backend import InlineBackend
+from cartwheel.backend import AgentBackend
 from cartwheel.engine import Engine
 from cartwheel.errors import ConfigError
 from cartwheel.executors import lanes, memory
@@ -73,4 +73,4 @@ def test_a_study_that_does_not_fit_ends_with_one_sentence(tmp_path: Path, monkey
     monkeypatch.setattr(lanes, "PLAN", MemoryPlan(lambda _: 1000))
     spec = one_program.spec("line", num_episodes=1, episode_length=6)
     with pytest.raises(ConfigError, match=r"agents need .* of memory .*engine\.lanes.*use fewer lanes"):
-        tune(spec, tmp_path, Running(backend=InlineBackend(has_compile_cache=False)))
+        tune(spec, tmp_path, Running(backend=AgentBackend(has_compile_cache=False)))

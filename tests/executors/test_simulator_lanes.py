@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cartwheel.backend import InlineBackend
+from cartwheel.backend import AgentBackend
 from cartwheel.envs import probes
 from cartwheel.errors import ConfigError
 from cartwheel.exporting import export_best
@@ -84,7 +84,7 @@ def test_the_actions_of_every_episode_are_kept(study: Study) -> None:
 
 
 def test_the_best_is_played_and_not_exported(study: Study, tmp_path: Path) -> None:
-    (episode,) = play_best(study.run_dir, 1, 0, InlineBackend())
+    (episode,) = play_best(study.run_dir, 1, 0, AgentBackend())
     assert episode.return_ > -0.5
     with pytest.raises(ConfigError, match="learned nothing"):
         export_best(study.run_dir, tmp_path / "out")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cartwheel.backend import InlineBackend
+from cartwheel.backend import AgentBackend
 from cartwheel.executors.work import Outcome
 from cartwheel.records import Evaluation, Segment
 from faults.steps import Fault, Steps, install
@@ -72,9 +72,9 @@ def _use_synthetic_agents(ran: int, pause_s: float) -> None:
 
     backend = SyntheticBackend()
     backend.executor_class = Recording
-    InlineBackend.check = lambda _, *arguments: backend.check(*arguments)  # type: ignore[method-assign]
-    InlineBackend.file_sizes = lambda _, *arguments: backend.file_sizes(*arguments)  # type: ignore[method-assign]
-    InlineBackend.make = lambda _, *arguments: backend.make(*arguments)  # type: ignore[method-assign]
+    AgentBackend.check = lambda _, *arguments: backend.check(*arguments)  # type: ignore[method-assign]
+    AgentBackend.file_sizes = lambda _, *arguments: backend.file_sizes(*arguments)  # type: ignore[method-assign]
+    AgentBackend.make = lambda _, *arguments: backend.make(*arguments)  # type: ignore[method-assign]
 
 
 def name_of(item: Segment | Evaluation) -> str:

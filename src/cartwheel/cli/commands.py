@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from cartwheel.analysis.load import load_tables
 from cartwheel.analysis.wording import listed, percent, tally
-from cartwheel.backend import Backend, InlineBackend
+from cartwheel.backend import AgentBackend, Backend
 from cartwheel.cli.facts import study_facts
 from cartwheel.errors import ConfigError, ExitCode, StorageError, UsageError
 from cartwheel.exploits import OnExploit
@@ -55,7 +55,7 @@ class Output:
 
     is_quiet: bool = False
     is_json: bool = False
-    backend: Backend = field(default_factory=InlineBackend)
+    backend: Backend = field(default_factory=AgentBackend)
 
     def say(self, text: str, **about: Any) -> None:
         """A closing line for people, or its facts as one JSON object for programs."""

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from cartwheel.backend import InlineBackend
+from cartwheel.backend import AgentBackend
 from cartwheel.cli.commands import Output
 from cartwheel.errors import ExitCode
 from cartwheel.forecasting import forecast
@@ -12,7 +12,7 @@ from cartwheel.spec import StudySpec
 
 def do_dry_run(spec: StudySpec, run_dir: Path, output: Output) -> ExitCode:
     """Say what a study would be and take."""
-    assert isinstance(output.backend, InlineBackend)  # as the command line makes it
+    assert isinstance(output.backend, AgentBackend)  # as the command line makes it
     output.note("measuring how fast this machine runs the study's programs ...")
     found = forecast(spec, output.backend)
     text = "\n".join([spec.to_toml(), *found.lines(run_dir)])

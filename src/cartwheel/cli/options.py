@@ -84,13 +84,13 @@ class Manner:
 
     def output(self) -> "Output":
         """What the commands take."""
-        from cartwheel.backend import InlineBackend
+        from cartwheel.backend import AgentBackend
         from cartwheel.cli.commands import Output
 
         if self.ray_address is not None and self.executor != "ray":
             raise UsageError("an address without Ray", "--ray-address", "add --executor ray")
         ray = self.ray_address
-        backend = InlineBackend(not self.no_compile_cache, self.executor, self.workers, ray, self.isolate)
+        backend = AgentBackend(not self.no_compile_cache, self.executor, self.workers, ray, self.isolate)
         return Output(self.quiet, self.as_json, backend)
 
 
