@@ -9,7 +9,9 @@ import pytest
 from cartwheel import engine
 from cartwheel.backend import AgentBackend
 from cartwheel.envs import tasks
+from cartwheel.envs.isolated import EnvMaker
 from cartwheel.envs.lookup import task_for
+from cartwheel.envs.task import Task
 from cartwheel.results import Study
 from cartwheel.spec import StudySpec
 from cartwheel.tuning import Running, tune
@@ -27,6 +29,7 @@ SETTINGS = {
     "batch_size": 4,
 }
 
+INSIDE = EnvMaker("none")
 _compile_programs = engine.compile_programs
 
 
@@ -38,7 +41,7 @@ def share_program(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @functools.cache
 def _shared(shape: Any, num_lanes: int, device: Any) -> Any:
-    return _compile_programs(task_for(Hostile, episode_length=LIMIT), shape, num_lanes, device)
+    return _compile_programs(task_for(Hostile, episode_length=LIMIT, maker=INSIDE), shape, num_lanes, device)
 
 
 def _compiled(task: Any, shape: Any, num_lanes: int, device: Any) -> Any:
@@ -66,6 +69,10 @@ def spec(env_id: str, **changes: Any) -> StudySpec:
 
 
 def run(kind: type[Hostile], path: Path, **changes: Any) -> Study:
-    task = task_for(kind, id=kind.__name__, episode_length=LIMIT)
+    return run_task(task_for(kind, id=kind.__name__, episode_length=LIMIT, maker=INSIDE), path, **changes)
+
+
+def run_task(task: Task, path: Path, **changes: Any) -> Study:
+    """The same for any task of these sizes."""
     tasks._TASKS[task.id] = task  # may be there from another run
     return tune(spec(task.id, **changes), path, Running(backend=AgentBackend(has_compile_cache=False)))

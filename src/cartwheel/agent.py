@@ -26,8 +26,10 @@ from cartwheel.agents.pets.planner import plan_bounds
 from cartwheel.agents.pets.propagation import World
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engine import random_key
+from cartwheel.envs.isolated import AS_USUAL, EnvMaker
 from cartwheel.envs.lookup import find_task
-from cartwheel.envs.pool import WatchedEnv, make_env
+from cartwheel.envs.making import CannotMake
+from cartwheel.envs.pool import Watched
 from cartwheel.errors import ConfigError, StorageError
 from cartwheel.records import Config, Episode
 from cartwheel.seeds import seed_integer
@@ -62,12 +64,17 @@ class Agent:
         self.reset()
 
     @staticmethod
-    def load(folder: str | Path) -> "Agent":
-        """The agent that ``export_agent`` wrote. Raises StorageError if the folder holds none, or a damaged one."""
+    def load(folder: str | Path, maker: EnvMaker = AS_USUAL) -> "Agent":
+        """The agent that ``export_agent`` wrote; ``maker`` looks at its environment if that is foreign.
+
+        Raises StorageError if the folder holds none, or a damaged one.
+        """
         folder = Path(folder)
         description = _read_description(folder / DESCRIPTION)
         try:
-            task = find_task(str(description["env_id"]), description["episode_length"])
+            task = find_task(str(description["env_id"]), description["episode_length"], maker)
+        except CannotMake as error:
+            raise StorageError(f"the agent's environment cannot be made: {error}", str(folder), "") from error
         except (KeyError, TypeError, ValueError) as error:
             step = "register the agent's task first: give --task-file, or call register_task"
             raise StorageError(f"the agent's task is not known: {error}", str(folder), step) from error
@@ -96,14 +103,17 @@ class Agent:
         self._step += 1
         return np.asarray(action)
 
-    def play(self, num_episodes: int, seed: tuple[int | str, ...]) -> Sequence[Episode]:
-        """Episodes in the real environment, with the randomness that ``seed`` names."""
+    def play(self, num_episodes: int, seed: tuple[int | str, ...], maker: EnvMaker = AS_USUAL) -> Sequence[Episode]:
+        """Episodes in the real environment, with the randomness that ``seed`` names.
+
+        Raises CannotMake or EnvironmentFailed if the environment cannot be made or fails.
+        """
 
         def begin(index: int) -> Act:
             self._begin(random_key(*seed, index, "act"))
             return self.act
 
-        return play(make_env(self.task), begin, seed, num_episodes)
+        return play(maker(self.task), begin, seed, num_episodes)
 
     def _begin(self, key: NDArray[np.uint32]) -> None:
         self._key, self._step = key, 0
@@ -120,17 +130,18 @@ def _require(template: pets.PetsState, found: Mapping[str, HasShape]) -> None:
         require_part(template, part, found)
 
 
-def play(env: WatchedEnv, begin: Callable[[int], Act], seed: tuple[int | str, ...], num_episodes: int) -> list[Episode]:
+def play(env: Watched, begin: Callable[[int], Act], seed: tuple[int | str, ...], num_episodes: int) -> list[Episode]:
     """Real episodes under the policy that ``begin(index)`` gives for each; the names ``seed`` decide the resets.
 
     Closes the environment.
     """
-    episodes = [play_episode(env, begin(index), seed, index) for index in range(num_episodes)]
-    env.close()
-    return episodes
+    try:
+        return [play_episode(env, begin(index), seed, index) for index in range(num_episodes)]
+    finally:
+        env.close()
 
 
-def play_episode(env: WatchedEnv, act: Act, seed: tuple[int | str, ...], index: int) -> Episode:
+def play_episode(env: Watched, act: Act, seed: tuple[int | str, ...], index: int) -> Episode:
     """One real episode under a policy. Raises EnvironmentFailed."""
     obs = env.reset(seed_integer(*seed, index, "reset"))
     total, length = 0.0, 0

@@ -54,9 +54,16 @@ class AgentBackend:
     isolate: "Isolate | None" = None
     """Which environments get processes of their own; None: as the study says."""
 
+    def applied_to(self, spec: StudySpec) -> StudySpec:
+        """The study with what was chosen here in the place of its own choices."""
+        chosen = {"executor": self.executor, "workers": self.workers, "isolate": self.isolate}
+        given = {name: value for name, value in chosen.items() if value is not None}
+        return spec.model_copy(update={"engine": spec.engine.model_copy(update=given)})
+
     def check(self, spec: StudySpec, reachable: Sequence[Config]) -> None:
+        spec = self.applied_to(spec)
         setup = agent_setup(spec, reachable)
-        if self._executor_of(spec) != "inline":
+        if spec.engine.executor != "inline":
             self._recipe(spec, reachable)
         try:
             if spec.model == "simulator":
@@ -64,7 +71,7 @@ class AgentBackend:
 
                 TruePlanner(setup).close()  # whose environment must be in this process: plans begin in its state
             else:
-                env_maker(spec, self.isolate)(setup.task).close()
+                env_maker(spec)(setup.task).close()
         except ValueError as error:
             raise ConfigError(str(error), "env_id", "correct the task or choose another environment") from error
 
@@ -73,6 +80,7 @@ class AgentBackend:
     ) -> TimedExecutor:
         from cartwheel.executors.devices import devices_for, num_cores, prepare_jax, user_compile_cache
 
+        spec = self.applied_to(spec)
         spreads_plans = bool(spec.agent.get("spreads_plans", False))
         prepare_jax(user_compile_cache() if self.has_compile_cache else None, devices_for(spreads_plans))
         setup = agent_setup(spec, reachable)
@@ -80,13 +88,13 @@ class AgentBackend:
             return _simulator_executor(setup, checkpoints, spec, say)
         if setup.task.learned:
             say(f"{setup.task.learned} of {spec.env_id} will be learned from data: there is no formula")
-        engine, num_workers = spec.engine, self.workers or spec.engine.workers
-        match self._executor_of(spec):
+        engine = spec.engine
+        match engine.executor:
             case "inline":
                 from cartwheel.executors.inline import InlineExecutor
                 from cartwheel.executors.lanes import lanes_of_devices
 
-                make = env_maker(spec, self.isolate, checkpoints.folder.parent / ENVIRONMENT_LOG)
+                make = env_maker(spec, checkpoints.folder.parent / ENVIRONMENT_LOG)
                 if exception := make.exception(setup.task):
                     say(exception)
                 make_lanes = partial(lanes_of_devices, setup, make=make)
@@ -96,38 +104,34 @@ class AgentBackend:
                 from cartwheel.executors.workers import Bounds, WorkersExecutor
 
                 recipe, bounds = self._recipe(spec, reachable), Bounds(engine.max_call_s, engine.max_worker_memory_mib)
-                crew = Processes(recipe, checkpoints, num_workers or num_cores(), engine.lanes)
+                crew = Processes(recipe, checkpoints, engine.workers or num_cores(), engine.lanes)
                 return WorkersExecutor(crew, say, bounds)
             case "ray":
                 from cartwheel.executors.ray import RayActors
                 from cartwheel.executors.workers import Bounds, WorkersExecutor
 
                 recipe = self._recipe(spec, reachable)
-                actors = RayActors(recipe, checkpoints, num_workers, engine.lanes, self.ray_address)
+                actors = RayActors(recipe, checkpoints, engine.workers, engine.lanes, self.ray_address)
                 return WorkersExecutor(actors, say, Bounds(engine.max_call_s))
 
     def file_sizes(self, spec: StudySpec, reachable: Sequence[Config]) -> FileSizes:
         from cartwheel.executors.file_sizes import file_sizes, simulator_file_sizes
 
-        setup = agent_setup(spec, reachable)
+        setup = agent_setup(self.applied_to(spec), reachable)
         return simulator_file_sizes(setup) if spec.model == "simulator" else file_sizes(setup, reachable)
-
-    def _executor_of(self, spec: StudySpec) -> ExecutorName:
-        return self.executor or spec.engine.executor
 
     def _recipe(self, spec: StudySpec, reachable: Sequence[Config]) -> "Recipe":
         from cartwheel.worker_agents import recipe_of
 
-        engine = spec.engine.model_copy(update={"isolate": self.isolate or spec.engine.isolate})
-        return recipe_of(spec.model_copy(update={"engine": engine}), reachable, self.has_compile_cache)
+        return recipe_of(spec, reachable, self.has_compile_cache)
 
 
-def env_maker(spec: StudySpec, isolate: "Isolate | None" = None, log: Path | None = None) -> "EnvMaker":
+def env_maker(spec: StudySpec, log: Path | None = None) -> "EnvMaker":
     """How a study makes its environments; ``log`` takes what those in processes of their own print."""
     from cartwheel.envs.isolated import EnvMaker
 
     task_file = None if spec.task_file is None else (spec.task_file.path, spec.task_file.sha256)
-    return EnvMaker(isolate or spec.engine.isolate, spec.engine.max_call_s, log, task_file)
+    return EnvMaker(spec.engine.isolate, spec.engine.max_call_s, log, task_file)
 
 
 def _simulator_executor(setup: "AgentSetup", checkpoints: CheckpointStore, spec: StudySpec, say: Say) -> TimedExecutor:
@@ -147,7 +151,7 @@ def agent_setup(spec: StudySpec, reachable: Sequence[Config]) -> "AgentSetup":
     if spec.task_file is not None:
         require_loaded(spec.task_file.path, spec.task_file.sha256)
     try:
-        task = find_task(spec.env_id, spec.episode_length)
+        task = find_task(spec.env_id, spec.episode_length, env_maker(spec))
     except ValueError as error:
         raise ConfigError(str(error), "env_id") from error
     try:

@@ -62,17 +62,17 @@ def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
     if spec.model == "simulator":
         cause = "what it costs to plan with the true dynamics is not foreseen"
         raise ConfigError(cause, "--dry-run, model", "run a shorter study, and see its report")
-    reachable = corners(spec)
+    spec, reachable = backend.applied_to(spec), corners(spec)
     setup = agent_setup(spec, reachable)
     spreads_plans = setup.shape.spreads_plans
     prepare_jax(user_compile_cache() if backend.has_compile_cache else None, devices_for(spreads_plans))
     backend.check(spec, reachable)
     about = (spec.tuner.name, spec.tuner.settings, spec.make_space(), spec.num_episodes, spec.seed)
     num_lanes = spec.engine.lanes
-    num_devices = _num_devices(spec, backend, num_cores(), spreads_plans)
+    num_devices = _num_devices(spec, num_cores(), spreads_plans)
     first = quick_tuner(*about).ask(1)[0]
     num_busy = min(num_devices, -(-len(quick_tuner(*about).ask(num_devices * num_lanes)) // num_lanes))
-    calibration = Calibration(setup, first.config, num_lanes, env_maker(spec, backend.isolate))
+    calibration = Calibration(setup, first.config, num_lanes, env_maker(spec))
     # a program that spreads its plans wants all devices: never two of them at once in one process
     rates = calibration.measure(1 if spreads_plans else num_busy, backend.has_compile_cache)
     seconds = episode_seconds(rates, lambda config: work_of(setup, config), setup.task.episode_length)
@@ -91,13 +91,13 @@ def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
     )
 
 
-def _num_devices(spec: StudySpec, backend: AgentBackend, num_cores: int, spreads_plans: bool) -> int:
+def _num_devices(spec: StudySpec, num_cores: int, spreads_plans: bool) -> int:
     """Devices of this process (all of them count as one where plans are spread), or workers."""
     import jax
 
-    if (backend.executor or spec.engine.executor) == "inline":
+    if spec.engine.executor == "inline":
         return 1 if spreads_plans else len(jax.local_devices())
-    return backend.workers or spec.engine.workers or num_cores
+    return spec.engine.workers or num_cores
 
 
 def _existing(path: Path) -> Path:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from cartwheel.backend import Backend, agent_setup
 from cartwheel.errors import ConfigError, StorageError
@@ -14,6 +14,9 @@ from cartwheel.spec import StudySpec
 from cartwheel.store.run_folder import RunFolder
 from cartwheel.study import POLL_S, Names
 from cartwheel.tuning import Running, StopCheck, corners, spec_of
+
+if TYPE_CHECKING:
+    from cartwheel.envs.isolated import EnvMaker
 
 
 def play_best(
@@ -87,8 +90,16 @@ def play_simulator(spec: StudySpec, num_episodes: int) -> Sequence[Episode]:
         raise ConfigError(str(error), "env_id", "leave out --model simulator") from error
 
 
-def play_exported(agent_dir: Path, num_episodes: int, seed: int) -> Sequence[Episode]:
-    """Episodes of an exported agent, under the names ("evaluation", seed). Raises StorageError if it is damaged."""
-    from cartwheel.agent import Agent
+def play_exported(agent_dir: Path, num_episodes: int, seed: int, maker: "EnvMaker") -> Sequence[Episode]:
+    """Episodes of an exported agent, under the names ("evaluation", seed).
 
-    return Agent.load(agent_dir).play(num_episodes, ("evaluation", seed))
+    Raises StorageError if it is damaged or cannot be played.
+    """
+    from cartwheel.agent import Agent
+    from cartwheel.envs.making import CannotMake
+    from cartwheel.envs.pool import EnvironmentFailed
+
+    try:
+        return Agent.load(agent_dir, maker).play(num_episodes, ("evaluation", seed), maker)
+    except (CannotMake, EnvironmentFailed) as error:
+        raise StorageError(f"the agent cannot be played: {error}", str(agent_dir), "") from error

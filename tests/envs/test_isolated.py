@@ -20,9 +20,12 @@ import deadly
 from cartwheel.envs import isolated
 from cartwheel.envs.channel import Broken, Channel
 from cartwheel.envs.isolated import EnvMaker, IsolatedEnv, recipe_of
+from cartwheel.envs.lookup import find_task, task_for
 from cartwheel.envs.making import TASK_FILE_MODULE, CannotMake
 from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, make_env
+from cartwheel.envs.process import MAX_LOG_BYTES
 from cartwheel.envs.tasks import HOPPER, LINE, PENDULUM
+from cartwheel.spec import EngineSpec
 from deadly import SEEDS
 
 ZERO = np.zeros(1, np.float32)
@@ -98,10 +101,10 @@ def test_what_it_prints_goes_into_a_log_that_ends(env: IsolatedEnv, capfd: pytes
         env.step(ZERO)
     until = time.monotonic() + PATIENCE_S
     assert env.log is not None
-    while not env.log.exists() or env.log.stat().st_size < isolated.MAX_LOG_BYTES:
+    while not env.log.exists() or env.log.stat().st_size < MAX_LOG_BYTES:
         assert time.monotonic() < until
         time.sleep(0.02)
-    assert env.log.stat().st_size == isolated.MAX_LOG_BYTES
+    assert env.log.stat().st_size == MAX_LOG_BYTES
     assert capfd.readouterr() == ("", "")
 
 
@@ -137,10 +140,50 @@ def test_isolation_changes_no_bit() -> None:
 def test_what_cannot_be_made_says_why(deed: str, kind: str, reason: str) -> None:
     """A constructor that raises, ends its process, or never returns."""
     task = dataclasses.replace(deadly.TASK, env_kwargs={"on_making": deed})
-    with pytest.raises(CannotMake, match="tests/Deadly-v0") as failure:
-        EnvMaker(max_call_s=2.0)(task)
-    assert failure.value.kind == kind
-    assert reason in str(failure.value)
+    maker = EnvMaker(max_call_s=2.0)
+    for attempt in (lambda: maker(task), lambda: maker.look(task.env_id, task.env_kwargs)):
+        with pytest.raises(CannotMake, match="tests/Deadly-v0") as failure:
+            attempt()
+        assert failure.value.kind == kind
+        assert reason in str(failure.value)
+        assert "\n" not in str(failure.value)
+
+
+class Begun:
+    """Counts the processes that looks begin."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count, self._begin = 0, isolated.begin
+        monkeypatch.setattr(isolated, "begin", self)
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        self.count += 1
+        return self._begin(*arguments, **named)
+
+
+def test_an_unknown_environment_is_looked_at_from_outside_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found is what would be inside; a second look, as at a resume of many studies, costs nothing."""
+    begun = Begun(monkeypatch)
+    inside = EnvMaker("none").look("tests/Deadly-v0", {})
+    assert begun.count == 0
+    maker = EnvMaker(max_call_s=61.0)  # nobody has looked so before
+    assert maker.look("tests/Deadly-v0", {}) == inside
+    assert find_task("tests/Deadly-v0", 6, maker).action_low == inside.action_low
+    assert begun.count == 1
+
+
+def test_looking_at_what_ships_begins_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start-up would feel it; ``all`` asks for one."""
+    begun = Begun(monkeypatch)
+    assert task_for("Hopper-v5").action_low == HOPPER.action_low
+    assert find_task("cartwheel/Line-v0").obs_size == LINE.obs_size
+    assert begun.count == 0
+    assert find_task("cartwheel/Line-v0", maker=EnvMaker("all")) == find_task("cartwheel/Line-v0")
+    assert begun.count == 1
+
+
+def test_a_study_that_does_not_say_has_the_same_patience() -> None:
+    assert EngineSpec().max_call_s == isolated.MAX_CALL_S
 
 
 ORPHAN = """
@@ -177,7 +220,7 @@ def test_who_gets_a_process() -> None:
     """What ships runs inside by default; ``all`` and ``none`` say otherwise."""
     for isolate, shipped, foreign in (("foreign", False, True), ("all", True, True), ("none", False, False)):
         maker = EnvMaker(isolate)  # type: ignore[arg-type]
-        assert [maker.isolates(task) for task in (LINE, PENDULUM, deadly.TASK)] == [shipped, shipped, foreign]
+        assert [maker.isolates(task.env_id) for task in (LINE, PENDULUM, deadly.TASK)] == [shipped, shipped, foreign]
 
 
 def register(entry: Any, **kwargs: Any) -> Any:
@@ -195,12 +238,12 @@ def test_what_another_process_cannot_find_stays_inside() -> None:
 
     in_script = type("Deadly", (deadly.Deadly,), {"__module__": "__main__", "__qualname__": "Nowhere"})
     for task in (register(Local), register(in_script), register(deadly.Deadly, deeds=object())):
-        assert recipe_of(task) is None
+        assert recipe_of(task.env_id, task.env_kwargs) is None
         assert "runs in this process" in EnvMaker().exception(task)
         assert EnvMaker("none").exception(task) == ""
     assert isinstance(EnvMaker()(register(Local)), WatchedEnv)
     for task in (register(deadly.Deadly), register("deadly:Deadly"), HOPPER, LINE):
-        assert recipe_of(task) is not None
+        assert recipe_of(task.env_id, task.env_kwargs) is not None
         assert EnvMaker("all").exception(task) == ""
 
 
@@ -208,8 +251,8 @@ def test_an_environment_of_a_task_file_is_made_by_running_the_file() -> None:
     """Path and SHA-256 travel; without them it stays inside."""
     module = f"{TASK_FILE_MODULE}0123456789abcdef"
     task = register(type("Puck", (deadly.Deadly,), {"__module__": module, "__qualname__": "Puck"}))
-    assert recipe_of(task) is None
-    recipe = recipe_of(task, ("my_task.py", "ab" * 32))
+    assert recipe_of(task.env_id, task.env_kwargs) is None
+    recipe = recipe_of(task.env_id, task.env_kwargs, ("my_task.py", "ab" * 32))
     assert recipe is not None
     assert recipe["task_file"] == ["my_task.py", "ab" * 32]
 

@@ -8,6 +8,7 @@ import pytest
 from gymnasium.spaces import Box, Dict, Discrete, Text, Tuple
 
 from cartwheel.envs import making
+from cartwheel.envs.isolated import EnvMaker
 from cartwheel.envs.lookup import find_task, task_for
 from cartwheel.envs.pool import make_env
 from cartwheel.envs.tasks import LINE, never
@@ -137,6 +138,7 @@ def test_a_module_is_imported_only_when_that_is_allowed(monkeypatch: pytest.Monk
     assert "Brought-v0" not in gymnasium.registry
     making.allow_imports()
     assert find_task("brings_an_env:Brought-v0").episode_length == 3
+    assert "Brought-v0" not in gymnasium.registry, "it was imported in a process of its own"
 
 
 def test_what_a_constructor_raises_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +151,7 @@ def test_what_a_constructor_raises_is_one_line(monkeypatch: pytest.MonkeyPatch) 
 
         monkeypatch.setattr(Made, "__init__", fail)
         with pytest.raises(ValueError, match=rf"env_id 'tests/Made-v0': making it raised {type(error).__name__}"):
-            find_task(env_id)
+            find_task(env_id, maker=EnvMaker("none"))
 
 
 def test_a_class_is_a_task_with_the_formulas_that_are_known() -> None:

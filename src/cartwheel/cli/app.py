@@ -240,7 +240,7 @@ def evaluate(
         raise UsageError(
             "give either a folder, or --env-id with --model simulator", "command line", "see cartwheel evaluate --help"
         )
-    return commands.do_evaluate(path, episodes, seed, output)
+    return commands.do_evaluate(path, episodes, seed, output, own, manner.isolate)
 
 
 @app.command

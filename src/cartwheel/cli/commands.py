@@ -35,6 +35,7 @@ from cartwheel.tuning import Running, default_run_dir, default_train_dir, rerun,
 from cartwheel.user_files import read_user_file
 
 if TYPE_CHECKING:
+    from cartwheel.envs.isolated import Isolate
     from cartwheel.task_files import TaskFile
 
 NUM_CEILING_EPISODES = 3
@@ -200,13 +201,19 @@ def do_rerun(run_dir: Path, schedule: ScheduleFile | None, name: str, num_seeds:
     return _conclude(result, "rerun", stop, output)
 
 
-def do_evaluate(path: Path, num_episodes: int, seed: int, output: Output) -> ExitCode:
+def do_evaluate(
+    path: Path, num_episodes: int, seed: int, output: Output, own: "TaskFile | None", isolate: "Isolate | None"
+) -> ExitCode:
     """Play episodes with a study's best agent, or with an exported one."""
     with StopSignal() as stop:
         if (path / DATABASE).is_file():
             episodes: Sequence[Episode] = play_best(path, num_episodes, seed, output.backend, stop)
         else:
-            episodes = play_exported(path, num_episodes, seed)
+            from cartwheel.envs.isolated import EnvMaker
+
+            task_file = None if own is None else (str(own.path), own.sha256)
+            maker = EnvMaker(isolate or "foreign", task_file=task_file)
+            episodes = play_exported(path, num_episodes, seed, maker)
     _show_returns(episodes, output)
     return stop.exit_code if len(episodes) < num_episodes else ExitCode.DONE
 

@@ -1,11 +1,12 @@
 """The process of one environment, which ``isolated`` starts: ``python -m cartwheel.envs.child SOCKET``.
 
-It makes the environment that the first message describes, watches its physics, and answers resets and steps until its
-study has gone. What it prints goes where its standard output and error lead.
+It makes the environment that the first message describes, and looks at it or watches its physics: then it answers
+resets and steps until its study has gone. What it prints goes where its standard output and error lead.
 """
 
 import contextlib
 import ctypes
+import dataclasses
 import math
 import signal
 import socket
@@ -18,6 +19,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from cartwheel.envs.channel import Broken, Channel
+from cartwheel.envs.looking import look_at
 from cartwheel.envs.making import CannotMake, allow_imports, describe
 from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, make_env
 from cartwheel.envs.task import Plausible, Task
@@ -33,6 +35,10 @@ def main() -> None:
         channel.send({"ready": True})
         recipe, _ = channel.receive()
         try:
+            _prepare(recipe)
+            if recipe["task"] is None:
+                channel.send({"look": dataclasses.asdict(look_at(recipe["env_id"], recipe["env_kwargs"]))})
+                return
             env = _make(recipe)
         except BaseException as error:
             reason = str(error) if isinstance(error, CannotMake) else f"making it raised {describe(error)}"
@@ -50,8 +56,8 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _make(recipe: dict[str, Any]) -> WatchedEnv:
-    """The environment that ``isolated.recipe_of`` describes."""
+def _prepare(recipe: dict[str, Any]) -> None:
+    """Know what ``isolated.recipe_of`` describes."""
     if recipe["allow_imports"]:
         allow_imports()
     if recipe["task_file"] is not None:
@@ -63,8 +69,11 @@ def _make(recipe: dict[str, Any]) -> WatchedEnv:
     if recipe["spec"] is not None:
         spec = EnvSpec.from_json(recipe["spec"])
         gymnasium.registry[spec.id] = spec
-    task = recipe["task"]
-    return make_env(Task(**{**task, "plausible": Plausible(**task["plausible"])}))
+
+
+def _make(recipe: dict[str, Any]) -> WatchedEnv:
+    about = {**recipe["task"], "env_id": recipe["env_id"], "env_kwargs": recipe["env_kwargs"]}
+    return make_env(Task(**{**about, "plausible": Plausible(**about["plausible"])}))
 
 
 def _answer(env: WatchedEnv, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:

@@ -50,11 +50,16 @@ def imports_are_allowed() -> bool:
     return _imports["are_allowed"]
 
 
+def require_allowed(env_id: str) -> None:
+    """Raises CannotMake if the id names a module, and ids may not."""
+    if ":" in env_id and not _imports["are_allowed"]:
+        raise CannotMake(f"env_id {env_id!r}: names a module, which is code to run: allow it by --allow-env-import")
+
+
 def make_vector_env(env_id: str, **kwargs: Any) -> Env:
     """The environment, flattened; ``kwargs`` go to Gymnasium. Raises CannotMake."""
     register(env_id)
-    if ":" in env_id and not _imports["are_allowed"]:
-        raise CannotMake(f"env_id {env_id!r}: names a module, which is code to run: allow it by --allow-env-import")
+    require_allowed(env_id)
     try:
         env: Env = gymnasium.make(env_id, disable_env_checker=True, **kwargs)
         return _flattened(env)
