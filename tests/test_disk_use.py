@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -14,11 +15,13 @@ from cartwheel.agents.pets.agent import init
 from cartwheel.agents.pets.arrays import shard_to_arrays, to_arrays
 from cartwheel.agents.pets.buffer import Transitions
 from cartwheel.backend import agent_setup
+from cartwheel.disk_use import DiskUse
 from cartwheel.executors.file_sizes import file_sizes
 from cartwheel.observer import SilentObserver
-from cartwheel.records import Episode, Evaluation, FileSizes, Segment
+from cartwheel.records import CheckpointId, Episode, Evaluation, FileSizes, Segment, StoredFile
 from cartwheel.spec import StudySpec
 from cartwheel.store.checkpoints import encode
+from cartwheel.tuners.rehearsal import Amount
 from cartwheel.tuning import Running, rerun, tune
 from synthetic_executor import SyntheticBackend, small_spec
 
@@ -119,6 +122,25 @@ def test_sizes_of_agents_are_those_of_their_files(planner: str) -> None:
     rows = Transitions(*(np.ones((setup.task.episode_length, size), np.float32) for size in sizes))
     shard = encode(shard_to_arrays(rows), {"segment": "0.0", "episode": 0})
     assert found == FileSizes(len(checkpoint), len(shard))
+
+
+def test_a_segment_that_failed_at_once_says_nothing(tmp_path: Path) -> None:
+    """Its files are gone when its first episode is told of; the next one's sizes count, and only if they are larger."""
+    files = {"0.0": [], "1.0": [StoredFile(CheckpointId("c"), 5000), StoredFile(CheckpointId("s"), 90)]}
+    reading = SimpleNamespace(files_of=lambda segment: files[segment], files=lambda: [])
+    said: list[str] = []
+    amount = Amount(num_checkpoints=3, num_listed=6, max_listed=2, num_episodes=4)
+    folder: Any = SimpleNamespace(path=tmp_path, read=reading)
+    watching = DiskUse(folder, amount, 1, FileSizes(1000, 100), said.append)
+    watching.on_begin([])
+    assert len(said) == 1
+    failed, sound = (Segment(trial, 0, {}, 0, 2) for trial in range(2))
+    watching.on_episode(failed, Episode(0, 1.0, 1))
+    assert len(said) == 1
+    watching.on_episode(sound, Episode(0, 1.0, 1))
+    assert len(said) == 2
+    watching.on_episode(failed, Episode(0, 1.0, 1))
+    assert len(said) == 2
 
 
 def test_too_small_a_disk_is_known_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -332,7 +332,7 @@ def _loaded(study: Study, spec: StudySpec, segment: SegmentId, config: Config) -
     start_from = StartFrom.whole(study.checkpoint(segment))
     work = Work(Evaluation(segment, 0, 1), config, ("video",), start_from, 0)
     with RunFolder.to_read(study.run_dir) as folder:
-        state, _ = restore(folder.checkpoints, engine.fresh(work.seed), work)
+        state, _ = restore(folder.checkpoints, engine.fresh(work.seed), work, engine.task.episode_length)
     return engine, chosen.base, state
 
 

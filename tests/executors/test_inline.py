@@ -169,7 +169,7 @@ def test_weights_are_shrunk_once_where_a_segment_begins(make: Maker, store: Chec
         engine = Engine(fragile.setup().task, fragile.setup().under(CONFIG).shape, 1)
         one, fresh = work(item, parents[parent], 3), engine.fresh(("test", item.id))
         engine.close()
-        return restore(store, fresh, one)[0]
+        return restore(store, fresh, one, fragile.TASK.episode_length)[0]
 
     assert eqx.tree_equal(loaded(ShrinkPerturb(0.0, 1.0), 0).weights, loaded(ShrinkPerturb(0.0, 1.0), 1).weights)
     assert not eqx.tree_equal(loaded(ShrinkPerturb(0.2, 0.1), 0).weights, loaded(ShrinkPerturb(0.2, 0.1), 1).weights)

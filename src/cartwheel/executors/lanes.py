@@ -16,6 +16,7 @@ import jax
 from cartwheel.agents.pets.agent import PetsState, shrink_perturb
 from cartwheel.agents.pets.arrays import (
     PARTS,
+    Arrays,
     buffer_from_shards,
     part_from_arrays,
     require_part,
@@ -127,7 +128,7 @@ class AgentLanes:
             state = fresh = engine.fresh(work.seed)
             shards: list[StoredFile] = []
             if work.start_from is not None:
-                state, shards = restore(self._place.checkpoints, fresh, work)
+                state, shards = restore(self._place.checkpoints, fresh, work, engine.task.episode_length)
         except (ValueError, CorruptCheckpoint, MemoryError) as error:
             return [ItemDone(work.item, "failed", str(error), 0.0, kind=_kind_of(error))]
         taken = {lane.slot for lane in self._lanes if lane.engine is engine}
@@ -246,7 +247,9 @@ def _kind_of(error: Exception) -> FailureKind:
     return error.kind if isinstance(error, CannotMake) else "unusable_config"
 
 
-def restore(checkpoints: CheckpointStore, fresh: PetsState, work: Work) -> tuple[PetsState, list[StoredFile]]:
+def restore(
+    checkpoints: CheckpointStore, fresh: PetsState, work: Work, episode_length: int
+) -> tuple[PetsState, list[StoredFile]]:
     """The agent that ``work`` starts from, and the files of its replay. ``fresh`` is a new agent of the same shape.
 
     Raises ValueError if the checkpoints do not fit it, CorruptCheckpoint if they cannot be read.
@@ -257,11 +260,29 @@ def restore(checkpoints: CheckpointStore, fresh: PetsState, work: Work) -> tuple
     for part in PARTS:
         arrays, _ = checkpoints.read(getattr(start, part), partial(require_part, fresh, part))
         parts[part] = part_from_arrays(fresh, part, arrays)
-    _, manifest = checkpoints.read(start.replay)
-    shards = [StoredFile(CheckpointId(digest), checkpoints.size(digest)) for digest in manifest["replay"]]
-    require = partial(require_shard, fresh)
-    replay = buffer_from_shards(fresh, [checkpoints.read(shard.digest, require)[0] for shard in shards])
+    shards = _listed_shards(checkpoints, start.replay)
+    replay = buffer_from_shards(fresh, _read_shards(checkpoints, shards, fresh, episode_length))
     return _shrunk(PetsState(**parts, replay=replay), fresh, work), shards
+
+
+def _listed_shards(checkpoints: CheckpointStore, digest: CheckpointId) -> list[StoredFile]:
+    """The episodes in the replay of a checkpoint, oldest first."""
+    listed = checkpoints.manifest(digest).get("replay")
+    if not isinstance(listed, list) or not all(isinstance(shard, str) for shard in listed):
+        raise ValueError(f"checkpoint {digest} does not list its replay")
+    return [StoredFile(CheckpointId(shard), checkpoints.size(CheckpointId(shard))) for shard in listed]
+
+
+def _read_shards(
+    checkpoints: CheckpointStore, shards: Sequence[StoredFile], fresh: PetsState, episode_length: int
+) -> Iterator[Arrays]:
+    """Each is held against an episode and what is left of the buffer before it is read."""
+    left = len(fresh.replay.rows.obs)
+    for shard in shards:
+        require = partial(require_shard, fresh, max_rows=min(episode_length, left))
+        arrays, _ = checkpoints.read(shard.digest, require)
+        left -= len(arrays["obs"])
+        yield arrays
 
 
 def _shrunk(state: PetsState, fresh: PetsState, work: Work) -> PetsState:

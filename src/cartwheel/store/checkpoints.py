@@ -24,7 +24,7 @@ from safetensors.numpy import load, save
 from cartwheel.errors import CorruptCheckpoint, StorageError
 from cartwheel.records import CheckpointId, StoredFile
 from cartwheel.store.disk import cannot_write
-from cartwheel.store.headers import METADATA, Accepts, accept_all, layout_of
+from cartwheel.store.headers import METADATA, Accepts, accept_all, layout_of, metadata_of
 
 SUFFIX = ".safetensors"
 TEMPORARY_SUFFIX = ".tmp"
@@ -72,6 +72,14 @@ class CheckpointStore:
         ``accepts`` is asked before any array is read; what it raises comes out, if the file is what was written.
         """
         return decode(self._read_verified(digest, accepts), self.path(digest))
+
+    def manifest(self, digest: CheckpointId) -> dict[str, Any]:
+        """What ``read`` says beside the arrays, which may be of any size: none of them is read into memory."""
+        self.verify(digest)
+        try:
+            return dict(json.loads(metadata_of(self.path(digest))[MANIFEST_KEY]))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise CorruptCheckpoint(f"checkpoint has no manifest: {error}", str(self.path(digest))) from error
 
     def data(self, digest: CheckpointId) -> bytes:
         """The bytes under this digest. Raises CorruptCheckpoint if they are not the same."""

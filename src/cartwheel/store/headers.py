@@ -44,13 +44,24 @@ def accept_all(_layout: Layout) -> None:
 
 def layout_of(path: Path) -> Layout:
     """The arrays of a file. Raises CorruptCheckpoint if it is none of this format, or not as long as it claims."""
+    return _read(path)[1]
+
+
+def metadata_of(path: Path) -> Mapping[str, str]:
+    """The texts beside the arrays, none of which is read. Raises CorruptCheckpoint as ``layout_of``."""
+    return dict(_read(path)[0].get(METADATA, {}))
+
+
+def _read(path: Path) -> tuple[Mapping[str, Any], Layout]:
+    """The header, and the arrays that it claims."""
     with path.open("rb") as file:
         num_bytes = path.stat().st_size
         length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
         try:
             if not 2 <= length <= min(MAX_HEADER_BYTES, num_bytes - _LENGTH_BYTES):
                 raise ValueError(f"its header claims {length} bytes of {num_bytes}")
-            return _layout(json.loads(file.read(length)), num_bytes - _LENGTH_BYTES - length)
+            header = json.loads(file.read(length))
+            return header, _layout(header, num_bytes - _LENGTH_BYTES - length)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CorruptCheckpoint(f"checkpoint is damaged: {error}", str(path)) from error
 

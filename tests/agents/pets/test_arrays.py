@@ -60,7 +60,7 @@ def shard(length: int, value: float) -> dict[str, np.ndarray]:
 
 def test_shards_fill_the_buffer_in_order(state: PetsState) -> None:
     """A buffer from shards holds their rows one episode after the other."""
-    buffer = arrays.buffer_from_shards(state, [shard(3, 1.0), shard(0, 9.0), shard(2, 2.0)])
+    buffer = arrays.buffer_from_shards(state, [shard(3, 1.0), shard(2, 2.0)])
     assert int(buffer.num_rows) == 5
     assert buffer.num_rows.dtype == np.int32
     for rows in jax.tree.leaves(buffer.rows):
@@ -74,6 +74,7 @@ def test_shards_fill_the_buffer_in_order(state: PetsState) -> None:
         ({"obs": np.zeros((3, 2), np.float32)}, r"obs is float32\[3, 2\]"),
         ({"action": np.zeros((2, 1), np.float32)}, r"action is float32\[2, 1\]"),
         ({"next_obs": np.zeros((3, 1), np.float64)}, r"next_obs is float64\[3, 1\]"),
+        ({"junk": np.zeros(10**6, np.float32)}, "junk is not one of its columns"),
     ],
 )
 def test_shards_that_do_not_fit_are_refused(state: PetsState, change: dict[str, Any], message: str) -> None:
@@ -84,6 +85,10 @@ def test_shards_that_do_not_fit_are_refused(state: PetsState, change: dict[str, 
 
 def test_too_many_rows_are_refused(state: PetsState) -> None:
     """A replay longer than the buffer is an error, not cut."""
-    long = [shard(TINY.capacity, 1.0), shard(1, 1.0)]
+    together = [shard(TINY.capacity, 1.0), shard(1, 1.0)]
     with pytest.raises(ValueError, match=f"more than the buffer's {TINY.capacity} rows"):
-        arrays.buffer_from_shards(state, long)
+        arrays.buffer_from_shards(state, together)
+    with pytest.raises(ValueError, match=f"has {TINY.capacity + 1} rows; .* have {TINY.capacity}"):
+        arrays.buffer_from_shards(state, [shard(TINY.capacity + 1, 1.0)])
+    with pytest.raises(ValueError, match="is empty"):
+        arrays.buffer_from_shards(state, [shard(0, 1.0)])

@@ -4,7 +4,7 @@ Names are ``part/path``, e.g. ``weights/.weights[0]``. The replay buffer travels
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import jax
@@ -67,10 +67,10 @@ def shard_to_arrays(episode: Transitions) -> dict[str, NDArray[Any]]:
     return {name: np.asarray(column) for name, column in _columns(episode).items()}
 
 
-def require_shard(template: PetsState, found: Mapping[str, HasShape]) -> int:
-    """How many transitions a shard holds. ``found`` as for ``require_part``.
+def require_shard(template: PetsState, found: Mapping[str, HasShape], max_rows: int | None = None) -> int:
+    """How many transitions a shard holds: an episode's, so at least one and at most ``max_rows`` (None: the buffer's).
 
-    Raises ValueError if its columns are not those of the agent's buffer, or are longer than that.
+    ``found`` as for ``require_part``. Raises ValueError if its columns are not those of the agent's buffer.
     """
     columns = _columns(template.replay.rows)
     length = found["obs"].shape[0] if "obs" in found and found["obs"].shape else 0
@@ -79,13 +79,19 @@ def require_shard(template: PetsState, found: Mapping[str, HasShape]) -> int:
         if own is None or own.shape != (length, *column.shape[1:]) or own.dtype != np.float32:
             what = "is missing" if own is None else f"is {own.dtype}{list(own.shape)}"
             raise ValueError(f"a replay shard does not fit the agent: {name} {what}")
-    if length > len(columns["obs"]):
-        raise ValueError(f"a replay shard of {length} rows needs more than the buffer's {len(columns['obs'])}")
+    surplus = found.keys() - columns.keys()
+    if surplus:
+        raise ValueError(f"a replay shard does not fit the agent: {min(surplus)} is not one of its columns")
+    most = len(columns["obs"]) if max_rows is None else max_rows
+    if length == 0:
+        raise ValueError("a replay shard is empty, and no episode is")
+    if length > most:
+        raise ValueError(f"a replay shard has {length} rows; an episode, and what is left of the buffer, have {most}")
     return length
 
 
-def buffer_from_shards(template: PetsState, shards: list[Arrays]) -> Buffer:
-    """The buffer that these episodes fill, in this order.
+def buffer_from_shards(template: PetsState, shards: Iterable[Arrays]) -> Buffer:
+    """The buffer that these episodes fill, in this order; they are asked for one at a time.
 
     Raises ValueError if they do not fit the agent's sizes or capacity.
     """
