@@ -1,7 +1,10 @@
 """Signals: the first asks for a stop, the second ends the process, a stopped process goes on as if nothing had been."""
 
 import os
+import select
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,6 +21,19 @@ PAUSE_S = 0.01
 CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 STOPPED_S = 20.0 if faults.IS_LONG else 2.0
 MAX_REACTION_S = 5.0
+
+
+MAX_STOP_S = 10.0
+"""What is promised."""
+COMPILES_S = 1.0
+"""So long after compiling has begun the compiler is at work, and has seconds to go."""
+PETS_STUDY = """
+env_id = "cartpole-swingup"
+num_episodes = 2
+[tuner]
+name = "random-search"
+num_trials = 1
+"""
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +97,29 @@ def test_a_stopped_process_goes_on(make_case: MakeCase, short: Whole) -> None:
         os.killpg(pid, signal.SIGCONT)
         assert case.wait(pid) == ExitCode.DONE
         short.check(case, case.told(), num_deaths=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", CODES)
+def test_a_signal_while_xla_compiles(tmp_path: Path, number: signal.Signals) -> None:
+    """The programs of a real agent, and no cache: the study is gone in time, with the shell's code and no traceback."""
+    (tmp_path / "study.toml").write_text(PETS_STUDY)
+    command = [str(Path(sys.executable).with_name("cartwheel")), "tune", "study.toml", "--no-compile-cache"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=tmp_path, bufsize=0, stdout=pipe, stderr=pipe, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        while b"compiling for" not in process.stdout.readline():
+            assert process.poll() is None
+        time.sleep(COMPILES_S)
+        assert not select.select([process.stdout], [], [], 0)[0], "it has compiled: the signal would say nothing"
+        began = time.monotonic()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        took_s = time.monotonic() - began
+    assert process.returncode == CODES[number]
+    assert took_s < MAX_STOP_S
+    assert b"Traceback" not in err
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
