@@ -23,6 +23,7 @@ LogvarBounds = Literal["learned", "fixed"]
 Sampling = Literal["truncated", "clipped"]
 LastSample = Literal["mean", "random"]
 TemperatureUnit = Literal["spread", "return"]
+MatmulPrecision = Literal["float32", "tf32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,8 @@ class PetsShape:
     ``capacity`` counts transitions in the buffer. ``sample_chunk`` samples are evaluated at a time, so cost follows
     ``num_samples`` in steps of it; ``max_samples`` is rounded up to a multiple. ``num_particles`` must be a multiple
     of the networks that plan for the trajectory-sampling propagations. With ``spreads_plans`` the chunks of an
-    iteration are shared out over several devices, which is for one large agent at a time.
+    iteration are shared out over several devices, which is for one large agent at a time. ``matmul_precision`` is that
+    of the products of the networks' layers, in planning and in fitting (``layers.py``).
 
     Choices about the model: ``layer_decays`` multiply the weight decay, one for every layer from the input to the
     output (none: 1 everywhere). ``logvar_bounds`` are learned or stay as initialised. Without ``is_probabilistic`` the
@@ -239,6 +241,7 @@ class PetsShape:
     max_samples: int = 96
     sample_chunk: int = 16
     spreads_plans: bool = False
+    matmul_precision: MatmulPrecision = "float32"
 
     def __post_init__(self) -> None:
         # a list, as files have it, would not hash

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 from jax import Array, lax, random
 from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
-from cartwheel.agents.pets.hypers import Activation, PetsShape
+from cartwheel.agents.pets.hypers import Activation, MatmulPrecision, PetsShape
+from cartwheel.agents.pets.layers import dense
 from cartwheel.agents.pets.row_folds import moments
 
 MIN_STD = 1e-12
@@ -48,6 +49,7 @@ class Ensemble(eqx.Module):
     is_probabilistic: bool = eqx.field(static=True, default=True)
     has_learned_bounds: bool = eqx.field(static=True, default=True)
     has_logit: bool = eqx.field(static=True, default=False)
+    matmul_precision: MatmulPrecision = eqx.field(static=True, default="float32")
 
     @property
     def num_targets(self) -> int:
@@ -103,6 +105,7 @@ def init_ensemble(
         shape.is_probabilistic,
         shape.is_probabilistic and shape.logvar_bounds == "learned",
         has_logit,
+        shape.matmul_precision,
     )
 
 
@@ -148,8 +151,8 @@ def predict_all(ensemble: Ensemble, inputs: Float[Array, "E B I"]) -> Prediction
     """The same, with the log-odds of termination [E, B]."""
     hidden, activate = inputs, ACTIVATIONS[ensemble.activation]
     for weight, bias in zip(ensemble.weights[:-1], ensemble.biases[:-1], strict=True):
-        hidden = activate(jnp.einsum("ebi,eio->ebo", hidden, weight) + bias)
-    output = jnp.einsum("ebi,eio->ebo", hidden, ensemble.weights[-1]) + ensemble.biases[-1]
+        hidden = activate(dense(hidden, weight, bias, ensemble.matmul_precision))
+    output = dense(hidden, ensemble.weights[-1], ensemble.biases[-1], ensemble.matmul_precision)
     output, logit = (output[..., :-1], output[..., -1]) if ensemble.has_logit else (output, None)
     if not ensemble.is_probabilistic:
         return Prediction(Gaussian(output, jnp.full_like(output, -jnp.inf)), logit)

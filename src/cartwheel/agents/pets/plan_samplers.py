@@ -106,7 +106,7 @@ def _by_step(draw: Callable[[tuple[int, int, int]], Float[Array, "H C A"]], shap
 
 
 def _through(matrix: Float[Array, "H H"], white: Plans) -> Plans:
-    return jnp.einsum("cha,gh->cga", white, matrix)
+    return jnp.einsum("cha,gh->cga", white, matrix, precision="highest")
 
 
 def _clipped(search: Search, noise: Plans) -> Plans:

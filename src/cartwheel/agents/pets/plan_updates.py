@@ -70,7 +70,7 @@ def update_mppi(search: Search, ranked: Ranked, hypers: MppiHypers, shape: PetsS
     scale = hypers.temperature * (-median if shape.temperature_unit == "spread" else 1.0)
     weight = jnp.where(is_counted, jnp.exp(behind / jnp.maximum(scale, _TINY)), 0.0)
     # the best plan weighs 1, so the sum is at least 1 wherever it matters
-    mean = jnp.einsum("s,sha->ha", weight, ranked.plans) / jnp.maximum(jnp.sum(weight), 1.0)
+    mean = jnp.einsum("s,sha->ha", weight, ranked.plans, precision="highest") / jnp.maximum(jnp.sum(weight), 1.0)
     return search._replace(mean=hypers.alpha * search.mean + (1.0 - hypers.alpha) * mean)
 
 

@@ -16,6 +16,7 @@ from cartwheel.agents.pets.hypers import (
     Executes,
     LastSample,
     LogvarBounds,
+    MatmulPrecision,
     OptimizerName,
     PetsShape,
     PlannerName,
@@ -41,8 +42,12 @@ _CHOICES = {
     "sampling": Sampling,
     "last_sample": LastSample,
     "temperature_unit": TemperatureUnit,
+    "matmul_precision": MatmulPrecision,
 }
 _FLAGS = frozenset({"is_probabilistic", "spreads_plans"})
+_OF_THE_STUDY = frozenset({"spreads_plans", "matmul_precision"})
+"""How agents are computed. Two programs that each want all devices would wait for each other; and a precision would be
+tuned for its returns, though it is chosen for its speed."""
 _RATIOS = frozenset({"holdout_ratio"})
 _LISTS = frozenset({"layer_decays"})
 _SIZES = {"plan_horizon": "max_horizon", "num_iterations": "max_iterations", "num_samples": "max_samples"}
@@ -79,8 +84,8 @@ class AgentSetup:
         if planner in PLANNER_CHOICES:
             tuned = {name: value for name, value in tuned.items() if not _is_foreign(name, planner)}
         choices = {name: value for name, value in tuned.items() if name in SHAPE_SETTINGS}
-        if "spreads_plans" in choices:  # two programs that each want all devices would wait for each other
-            raise ValueError("agent.spreads_plans: cannot be tuned; set it under [agent], for the whole study")
+        for name in _OF_THE_STUDY & choices.keys():
+            raise ValueError(f"agent.{name}: cannot be tuned; set it under [agent], for the whole study")
         _check_choices(choices)
         shape = _chosen(self.shape, choices)
         _check_planner_choices(choices, shape.planner)
