@@ -20,7 +20,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 # array shapes in annotations are checked while the tests run; hypers are NumPy on the host and JAX in a program
 _PARTS = (
-    "agent", "buffer", "diagnostics", "fit", "model", "optimizers",
+    "agent", "buffer", "diagnostics", "fit", "layers", "model", "optimizers",
     "plan_samplers", "plan_search", "plan_updates", "planner", "propagation",
 )  # fmt: skip
 _CHECKED = [f"cartwheel.agents.pets.{name}" for name in _PARTS]
