@@ -1,4 +1,4 @@
-"""What ``cartwheel schedule`` gives: the schedule of a study or of a file, averaged, cut, simplified, in a format."""
+"""What ``cartwheel schedule`` gives: the schedule of a study or of a file, averaged, cut, simplified, scaled."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,6 +10,7 @@ from cartwheel.records import Config, Value
 from cartwheel.results import Study
 from cartwheel.schedules.files import Format, ScheduleFile, schedule_to_text
 from cartwheel.schedules.fitting import Shape, Simplified, simplify
+from cartwheel.schedules.scaling import scaled, scales_in_words
 from cartwheel.schedules.schedule import Schedule
 from cartwheel.spaces.named import get_space
 from cartwheel.spaces.space import Space
@@ -21,7 +22,7 @@ class Wanted:
     """``num_top``: average so many of the best trials of a study instead of taking the incumbent.
 
     ``num_pieces``: simplify to so many pieces of ``shape``, in the coordinates of the space of that name, by default
-    the study's own.
+    the study's own. ``scales``: factors for hyperparameters by name, after all else.
     """
 
     num_top: int | None = None
@@ -30,11 +31,12 @@ class Wanted:
     shape: Shape | None = None
     space: str | None = None
     file_format: Format = "cartwheel"
+    scales: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Text for a file; and of what was simplified, what came out and how near it is, for people and for programs."""
+    """Text for a file; and of what was simplified or scaled, what came out, for people and for programs."""
 
     text: str
     description: str = ""
@@ -47,10 +49,13 @@ def make_schedule(source: ScheduleFile, wanted: Wanted) -> Made:
     if wanted.num_pieces is None:
         if wanted.shape is not None or wanted.space is not None:
             raise UsageError("--shape and --space say how to simplify", "command line", "give --simplify PIECES")
-        return Made(_text(schedule, source, wanted))
+        result = _scaled(schedule, source, wanted)
+        return Made(_text(result, source, wanted), _scales(result), _scale_facts(result))
     simple = _simplified(schedule, own_space, source, wanted)
+    result = _scaled(simple.schedule, source, wanted)
     facts = {"rms_error": simple.rms_error, "errors": {name: asdict(error) for name, error in simple.errors.items()}}
-    return Made(_text(simple.schedule, source, wanted), _description(simple), facts)
+    description = "\n".join(filter(None, [_description(simple), _scales(result)]))
+    return Made(_text(result, source, wanted), description, {**facts, **_scale_facts(result)})
 
 
 def _of_study(source: ScheduleFile, wanted: Wanted) -> tuple[Schedule, Space | None]:
@@ -81,6 +86,21 @@ def _simplified(schedule: Schedule, own_space: Space | None, source: ScheduleFil
         return simplify(schedule, space, wanted.num_pieces or 1, wanted.shape or "constant")
     except ValueError as error:
         raise ConfigError(str(error), str(source.path), "give a --space that holds the schedule") from error
+
+
+def _scaled(schedule: Schedule, source: ScheduleFile, wanted: Wanted) -> Schedule:
+    try:
+        return scaled(schedule, wanted.scales)
+    except ValueError as error:
+        raise ConfigError(str(error), f"{source.path}, --scale", "give --scale NAME=FACTOR") from error
+
+
+def _scales(schedule: Schedule) -> str:
+    return f"scaled: {words}" if (words := scales_in_words(schedule)) else ""
+
+
+def _scale_facts(schedule: Schedule) -> dict[str, Any]:
+    return {"scales": dict(schedule.scales)} if schedule.scales else {}
 
 
 def _text(schedule: Schedule, source: ScheduleFile, wanted: Wanted) -> str:

@@ -292,6 +292,20 @@ def test_a_schedule_is_averaged_simplified_and_converted(run: Cli) -> None:
     assert facts["errors"]["learning_rate"] == pytest.approx({"mean": 1 / 3, "largest": 0.5})
 
 
+def test_a_published_schedule_is_followed_at_a_small_budget(run: Cli) -> None:
+    """500 samples become 48, for `train` too; the file and what is said of it name the factor."""
+    Path("big.json").write_text(json.dumps([{"cem_popsize": 500, "plan_hor": 30}] * 3))
+    words = ["schedule", "big.json", "--scale", "num_samples=48/500"]
+    assert run(*words) == 0
+    assert run.err == "scaled: num_samples x 0.096\n"
+    assert Schedule.from_text(run.out).config_at(1) == {"num_samples": 48, "plan_horizon": 30}
+    assert run.facts(*words, "--out", "small.json")["scales"] == {"num_samples": 0.096}
+    assert run(*words, "--simplify", "1", "--space", "aistats2021-halfcheetah") == 0
+    assert Schedule.from_text(run.out).config_at(1)["num_samples"] == 48
+    assert run("train", "study.toml", "--schedule", "small.json", "--run-dir", "t", "--set", "num_episodes=2") == 0
+    assert Study(Path("t")).schedule().pieces == Schedule.from_text(Path("small.json").read_text()).pieces
+
+
 def test_rays_schedules_are_read_everywhere(run: Cli) -> None:
     """Under names that the user gives; its files hold no end, so training takes as many episodes as it is told."""
     lines = [["1_a", "0_a", 2, 2, {"lr": 1e-3, "env": "line"}, {"lr": 1e-4, "env": "line"}]]
@@ -317,6 +331,12 @@ def test_rays_schedules_are_read_everywhere(run: Cli) -> None:
         (["run", "--shape", "linear"], ExitCode.USAGE, "give --simplify PIECES"),
         (["run", "--rename", "a=b"], ExitCode.USAGE, "--rename is for"),
         (["run", "--rename", "a"], ExitCode.USAGE, "give for example --rename lr=learning_rate"),
+        (["run", "--scale", "alpha"], ExitCode.USAGE, "give for example --scale num_samples=0.1"),
+        (["run", "--scale", "alpha=much"], ExitCode.USAGE, "not a factor: much"),
+        (["run", "--scale", "alpha=1/0"], ExitCode.USAGE, "not a factor: 1/0"),
+        (["run", "--scale", "alpha=1", "--scale", "alpha=2"], ExitCode.USAGE, "scaled twice"),
+        (["run", "--scale", "alpah=0.1"], ExitCode.CONFIG, "did you mean 'alpha'?"),
+        (["run", "--scale", "alpha=0"], ExitCode.CONFIG, "positive and finite"),
         (["run", "--format", "aistats2021"], ExitCode.CONFIG, "use --format cartwheel"),
         (["found.json", "--top", "2"], ExitCode.USAGE, "give a run folder"),
         (["found.json", "--episodes", "9"], ExitCode.CONFIG, "give fewer --episodes"),

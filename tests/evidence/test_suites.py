@@ -13,6 +13,7 @@ from cartwheel.evidence.suites import TRANSFERS, place, read_suite, run_suite
 from cartwheel.evidence.transfers import fitted, kind_of, read_transfers, source_of_file, transfer
 from cartwheel.results import Study
 from cartwheel.schedules.files import ScheduleFile
+from cartwheel.schedules.scaling import scaled
 from cartwheel.schedules.schedule import Piece, Schedule
 from evidence_steps import Steps
 from synthetic_executor import small_spec
@@ -169,9 +170,23 @@ def test_released_schedules_are_moved_like_found_ones(file: Path, tmp_path: Path
     assert set(moved[0].scores) == {0, 1}
 
 
+def test_a_scaled_schedule_is_named_as_one(tmp_path: Path) -> None:
+    """On the page and in the folder, beside the same schedule as it was found."""
+    found = Schedule((Piece(0, 2, {"num_samples": 500}),))
+    labels = []
+    for name, schedule in (("a", found), ("b", scaled(found, {"num_samples": 0.096}))):
+        (tmp_path / name).mkdir()
+        file = tmp_path / name / "found.json"
+        file.write_text(schedule.to_text())
+        labels.append(source_of_file(ScheduleFile(file)))
+    assert [one.arm for one in labels] == ["found", "found, num_samples x 0.096"]
+    assert labels[0].slug != labels[1].slug
+
+
 def test_schedules_are_fitted_to_the_training() -> None:
-    """Longer ones are cut; of shorter ones the last config stays."""
-    two = Schedule((Piece(0, 2, {"a": 1}), Piece(2, 4, {"a": 2})))
+    """Longer ones are cut; of shorter ones the last config stays, and what was scaled is still said."""
+    two = Schedule((Piece(0, 2, {"a": 1}), Piece(2, 4, {"a": 2})), {"a": 0.5})
+    assert fitted(two, 3).scales == fitted(two, 9).scales == {"a": 0.5}
     assert fitted(two, 3).pieces == (Piece(0, 2, {"a": 1}), Piece(2, 3, {"a": 2}))
     assert fitted(two, 9).pieces == (Piece(0, 2, {"a": 1}), Piece(2, 9, {"a": 2}))
 

@@ -26,7 +26,9 @@ from cartwheel.cli.options import (
     OwnCode,
     Profile,
     Quiet,
+    Scales,
     Selection,
+    factors,
     overrides,
     schedule_file,
     with_dotted_options,
@@ -268,6 +270,7 @@ def schedule(
     simplify: Count | None = None,
     shape: Literal["constant", "linear"] | None = None,
     space: str | None = None,
+    scale: Scales = [],  # noqa: B006 - as above
     rename: Names = [],  # noqa: B006 - as above
     file_format: Annotated[Literal["cartwheel", "aistats2021"], Parameter(name="--format")] = "cartwheel",
     out: Path | None = None,
@@ -298,7 +301,7 @@ def schedule(
     from cartwheel.cli import commands
     from cartwheel.scheduling import Wanted
 
-    wanted = Wanted(top, episodes, simplify, shape, space, file_format)
+    wanted = Wanted(top, episodes, simplify, shape, space, file_format, factors(scale))
     return commands.do_schedule(schedule_file(source, rename), wanted, out, commands.Output(quiet, as_json))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, overload
 
@@ -25,6 +26,15 @@ Json = Annotated[
 Names = Annotated[
     list[str],
     Parameter(negative=(), show_default=False, help="THEIRS=OURS, in a file of Ray's; THEIRS= leaves it out."),
+]
+
+Scales = Annotated[
+    list[str],
+    Parameter(
+        negative=(),
+        show_default=False,
+        help="NAME=FACTOR: values times a factor, such as num_samples=0.1 or 48/500; the file says so.",
+    ),
 ]
 
 # as cartwheel.spaces.space has it, which takes NumPy to import
@@ -125,6 +135,18 @@ NO_CODE = OwnCode()
 
 def overrides(settings: Sequence[str]) -> dict[str, str]:
     return _pairs(settings, "--set", "KEY=VALUE", "--set tuner.population=8")
+
+
+def factors(scales: Sequence[str]) -> dict[str, float]:
+    """By name, as decimals or fractions. Raises UsageError."""
+    pairs = _pairs(scales, "--scale", "NAME=FACTOR", "--scale num_samples=0.1")
+    if len(pairs) < len(scales):
+        raise UsageError("a hyperparameter scaled twice", "--scale", "give one factor for each")
+    try:
+        return {name: float(Fraction(factor)) for name, factor in pairs.items()}
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        step = "give for example --scale num_samples=0.1"
+        raise UsageError(f"not a factor: {', '.join(pairs.values())}", "--scale", step) from error
 
 
 @overload

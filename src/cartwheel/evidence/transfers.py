@@ -9,7 +9,7 @@ Under one folder, every training is a study of its own, and ``transfers.json`` s
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from cartwheel.evidence.reading import scores_of_rerun
 from cartwheel.results import Study
 from cartwheel.schedules.files import ScheduleFile
 from cartwheel.schedules.fitting import simplify
+from cartwheel.schedules.scaling import scales_in_words
 from cartwheel.schedules.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec
 from cartwheel.store.run_folder import write_text
@@ -72,9 +73,10 @@ def sources_of(compared: Compared, num_pieces: int | None = None) -> list[Source
 
 
 def source_of_file(file: ScheduleFile) -> Source:
-    """A schedule of a file, such as one that came with the paper. Its name is all that is known of it."""
+    """A schedule of a file, such as one that came with the paper: known by its name, and by what was scaled in it."""
     schedule = file.read()
-    return Source(FROM_FILE, file.path.stem, "dynamic" if len(schedule.pieces) > 1 else "static", 0, schedule)
+    arm = ", ".join(filter(None, [file.path.stem, scales_in_words(schedule)]))
+    return Source(FROM_FILE, arm, "dynamic" if len(schedule.pieces) > 1 else "static", 0, schedule)
 
 
 def transfer(
@@ -127,7 +129,7 @@ def fitted(schedule: Schedule, num_episodes: int) -> Schedule:
     if schedule.num_episodes >= num_episodes:
         return schedule.first(num_episodes)
     *before, last = schedule.pieces
-    return Schedule((*before, Piece(last.start, num_episodes, last.config)))
+    return replace(schedule, pieces=(*before, Piece(last.start, num_episodes, last.config)))
 
 
 def source_label(entry: Entry) -> str:

@@ -4,7 +4,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -91,7 +91,7 @@ def simplify(schedule: Schedule, space: Space, num_pieces: int, shape: Shape = "
         stops = cuts[_best_ends(_costs(points, cuts, is_sloped), num_pieces)].tolist()
         parts = itertools.pairwise([0, *stops])
         fitted = [config for a, b in parts for config in _fit(configs[a:b], space, shape)]
-        simple = Schedule(merged(Piece(i, i + 1, config) for i, config in enumerate(fitted)))
+        simple = replace(schedule, pieces=merged(Piece(i, i + 1, config) for i, config in enumerate(fitted)))
     return Simplified(simple, tuple(stops), *_distances(simple, points, space))
 
 

@@ -47,6 +47,9 @@ class ReleasedSchedule:
 
     @staticmethod
     def from_schedule(schedule: Schedule) -> "ReleasedSchedule":
+        """Raises ValueError for a scaled schedule: the format cannot say that it is one."""
+        if schedule.scales:
+            raise ValueError("the format cannot say that values were scaled")
         return ReleasedSchedule(tuple(schedule.config_at(episode) for episode in range(schedule.num_episodes + 1)))
 
     @staticmethod

@@ -8,7 +8,7 @@ episodes 6 to 10. The random episode 0 belongs to the first piece, whose config 
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -29,9 +29,13 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Pieces without gaps from 0 on, all of the same hyperparameters. Raises ValueError otherwise."""
+    """Pieces without gaps from 0 on, all of the same hyperparameters. Raises ValueError otherwise.
+
+    ``scales``: by name, the factors by which values were multiplied after they were found, for another budget.
+    """
 
     pieces: tuple[Piece, ...]
+    scales: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.pieces:
@@ -65,7 +69,8 @@ class Schedule:
         if num_episodes > self.num_episodes:
             raise ValueError(f"the schedule covers {self.num_episodes} episodes, not {num_episodes}")
         kept = (piece for piece in self.pieces if piece.start < num_episodes)
-        return Schedule(tuple(Piece(piece.start, min(piece.stop, num_episodes), piece.config) for piece in kept))
+        pieces = tuple(Piece(piece.start, min(piece.stop, num_episodes), piece.config) for piece in kept)
+        return replace(self, pieces=pieces)
 
     @staticmethod
     def from_lineage(segments: Sequence[Segment]) -> "Schedule":
@@ -83,7 +88,8 @@ class Schedule:
             raise ValueError(f'not a schedule file: it lacks "format": {FORMAT!r}')
         if (version := _entry(data, "version", int)) != VERSION:
             raise ValueError(f"schedule file of version {version}; this release reads version {VERSION}")
-        return Schedule.from_tables(_entry(data, "pieces", list))
+        schedule = Schedule.from_tables(_entry(data, "pieces", list))
+        return replace(schedule, scales=_scales(data["scales"])) if "scales" in data else schedule
 
     @staticmethod
     def from_tables(pieces: Iterable[Any]) -> "Schedule":
@@ -93,7 +99,9 @@ class Schedule:
     def to_text(self) -> str:
         """JSON text for a file; ``from_text`` is the inverse."""
         pieces = [{"start": p.start, "stop": p.stop, "config": dict(p.config)} for p in self.pieces]
-        return json.dumps({"format": FORMAT, "version": VERSION, "pieces": pieces}, indent=2, allow_nan=False) + "\n"
+        scales = {"scales": dict(self.scales)} if self.scales else {}
+        data = {"format": FORMAT, "version": VERSION, **scales, "pieces": pieces}
+        return json.dumps(data, indent=2, allow_nan=False) + "\n"
 
     def to_segments(self, trial: int) -> list[Segment]:
         """The segments of one trial that follows this schedule from nothing."""
@@ -172,6 +180,13 @@ def _piece(data: Any, number: int) -> Piece:
         return Piece(_entry(data, "start", int), _entry(data, "stop", int), config)
     except ValueError as error:
         raise ValueError(f"piece {number}: {error}") from None
+
+
+def _scales(data: Any) -> dict[str, float]:
+    if not isinstance(data, dict) or not all(type(factor) in (int, float) for factor in data.values()):
+        raise ValueError(f"scales must be an object of numbers, got {data!r}")
+    check_values(data)
+    return data
 
 
 def _entry(data: dict[str, Any], key: str, kind: type) -> Any:
