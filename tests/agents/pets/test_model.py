@@ -93,6 +93,16 @@ def test_log_variance_stays_within_its_bounds(raw: float) -> None:
     assert np.all(np.isfinite(slope))
 
 
+def test_standard_deviation_is_that_of_the_bounded_log_variance() -> None:
+    """In float64, and however far off the data a network goes."""
+    raw = np.concatenate([np.linspace(-30.0, 20.0, 501), [-3e38, -1e30, -90.0, 90.0, 1e30, 3e38]]).astype(np.float32)
+    high, low = np.float32(0.5), np.float32(-10.0)
+    found = jax.jit(model.bounded_std)(jnp.asarray(raw)[None, :, None], jnp.full(1, high), jnp.full(1, low))
+    capped = high - np.logaddexp(0.0, high - raw.astype(np.float64))
+    expected = np.exp(0.5 * (low + np.logaddexp(0.0, capped - low)))
+    np.testing.assert_allclose(found[0, :, 0], expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 def test_loss_is_the_released_codes(batch: tuple[np.ndarray, np.ndarray], decay: float) -> None:
     """Weighted squared error plus log-variance, the bounds' term and the decay of weights, summed over networks."""

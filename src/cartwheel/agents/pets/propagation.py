@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
 from cartwheel.agents.pets.heads import in_env_units
 from cartwheel.agents.pets.hypers import PetsShape
-from cartwheel.agents.pets.model import Ensemble, Normaliser, normalise, predict_all
+from cartwheel.agents.pets.model import Ensemble, Normaliser, normalise, predict_all, predict_spread
 from cartwheel.envs.tasks import Task
 
 
@@ -159,9 +159,9 @@ def sample_targets(
     hand = deal(luck.deal_key, *inputs.shape[:2]) if shape.propagation == "ts1" else None
     if hand is not None:
         inputs = jnp.take_along_axis(inputs, hand[:, :, None], axis=0)
-    (mean, logvar), logit = predict_all(ensemble, inputs.reshape(shape.num_planning_networks, -1, inputs.shape[-1]))
-    per_particle = (*inputs.shape[:2], mean.shape[-1])
-    mean, std = mean.reshape(per_particle), jnp.exp(0.5 * logvar).reshape(per_particle)
+    by_network = inputs.reshape(shape.num_planning_networks, -1, inputs.shape[-1])
+    mean, std, logit = predict_spread(ensemble, by_network)
+    mean, std = (array.reshape(*inputs.shape[:2], -1) for array in (mean, std))
     logit = None if logit is None else logit.reshape(inputs.shape[:2])
     if hand is not None:
         back = jnp.argsort(hand, axis=0)
