@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -58,10 +59,16 @@ SEEDS = {deed: seed for seed, deed in enumerate(DEEDS)}
 
 
 class Deadly(Line):
-    """Does its deed in step 3 of an episode: that of the reset's seed, or ``deeds`` by seed."""
+    """Does its deed in step 3 of an episode: that of the reset's seed, or ``deeds`` by seed.
 
-    def __init__(self, deeds: dict[str, str] | None = None, on_making: str = "nothing") -> None:
+    ``once``: a file that remembers, for all processes, that a deed was done; there is none after that.
+    """
+
+    def __init__(
+        self, deeds: dict[str, str] | None = None, on_making: str = "nothing", once: str | None = None
+    ) -> None:
         super().__init__()
+        self._once = None if once is None else Path(once)
         self._deeds = {str(seed): deed for deed, seed in SEEDS.items()} if deeds is None else deeds
         DEEDS[on_making]()
 
@@ -72,7 +79,9 @@ class Deadly(Line):
 
     def step(self, action: Any) -> Any:
         self._t += 1
-        if self._t == 3:
+        if self._t == 3 and not (self._once is not None and self._once.exists()):
+            if self._once is not None and self._deed != "nothing":
+                self._once.touch()
             DEEDS[self._deed]()
         return super().step(action)
 
