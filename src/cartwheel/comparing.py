@@ -140,11 +140,13 @@ def _train_anew(candidate: _Candidate, run_dir: Path, num_seeds: int, run_step: 
 
 
 def _ceiling(spec: StudySpec, num_episodes: int) -> Ceiling | None:
-    """What the default config's planner gets with the true dynamics; None where they are not known."""
+    """What the default config's planner gets with the true dynamics; None where they are not known, or where it breaks
+    them: an episode that did not end has no return."""
     from cartwheel.ceiling import play_true_dynamics
+    from cartwheel.envs.pool import EnvironmentFailed
 
     try:
         episodes = play_true_dynamics(agent_setup(spec, corners(spec)), {}, ("ceiling", spec.seed), num_episodes)
-    except ValueError:
+    except (ValueError, EnvironmentFailed):
         return None
     return Ceiling(sum(episode.return_ for episode in episodes) / len(episodes), len(episodes))

@@ -80,14 +80,20 @@ def _player(run_dir: Path, backend: Backend) -> Iterator[Play]:
 
 
 def play_simulator(spec: StudySpec, num_episodes: int) -> Sequence[Episode]:
-    """Episodes of the planner with the true dynamics in the model's place. Raises ConfigError if they are unknown."""
+    """Episodes of the planner with the true dynamics in the model's place.
+
+    Raises ConfigError if they are unknown, or if the planner breaks the simulator.
+    """
     from cartwheel.ceiling import play_true_dynamics
+    from cartwheel.envs.pool import EnvironmentFailed
 
     setup = agent_setup(spec, corners(spec))
     try:
         return play_true_dynamics(setup, {}, ("simulator", spec.seed), num_episodes)
     except ValueError as error:
         raise ConfigError(str(error), "env_id", "leave out --model simulator") from error
+    except EnvironmentFailed as error:
+        raise ConfigError(str(error), "--model simulator", "try another --seed, or a shorter plan_horizon") from error
 
 
 def play_exported(agent_dir: Path, num_episodes: int, seed: int, maker: "EnvMaker") -> Sequence[Episode]:
