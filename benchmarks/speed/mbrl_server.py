@@ -1,8 +1,8 @@
 """mbrl-lib's plan steps and epochs, timed on request; runs in an environment of its own (``benchmarks.peers``).
 
 Reads a JSON object a line: ``{"size": {...}, "obs_size": 4, "action_size": 1, "what": "plan", "threads": 2}``, or
-``"what": "epoch"`` with ``batch`` and ``rows``. Answers with the seconds of one run. The first run of each is not
-timed.
+``"what": "epoch"`` with ``batch`` and ``rows``, or ``"what": "products"`` with ``shape`` [E, B, W], ``count`` and
+``dtype``: torch's own, of one after the other. Answers with the seconds of one run. The first run of each is not timed.
 """
 
 import json
@@ -56,7 +56,24 @@ def agent_of(request: dict[str, Any]) -> mbrl_side.Pets:
     return agent
 
 
+def products(request: dict[str, Any]) -> Callable[[], object]:
+    """Rows through so many square layers without anything between them."""
+    (networks, rows, width), dtype = request["shape"], getattr(torch, request["dtype"])
+    hidden, weight = torch.randn(networks, rows, width).to(dtype), torch.randn(networks, width, width).to(dtype)
+    weight /= width**0.5
+
+    def run() -> None:
+        result = hidden
+        with torch.no_grad():
+            for _ in range(request["count"]):
+                result = torch.bmm(result, weight)
+
+    return run
+
+
 def job_of(request: dict[str, Any]) -> Callable[[], object]:
+    if request["what"] == "products":
+        return products(request)
     agent = agent_of(request)
     if request["what"] == "epoch":
         return agent.fit
