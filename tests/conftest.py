@@ -31,6 +31,20 @@ settings.register_profile("cartwheel", derandomize=True, deadline=None)
 settings.load_profile("cartwheel")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a GPU are for where there is one. Asked of JAX only if there are such tests among them."""
+    of_gpus = [item for item in items if item.get_closest_marker("gpu")]
+    if of_gpus and not _has_gpu():
+        for item in of_gpus:
+            item.add_marker(pytest.mark.skip(reason="no GPU that JAX can use"))
+
+
+def _has_gpu() -> bool:
+    import jax
+
+    return jax.default_backend() == "gpu"
+
+
 @pytest.fixture
 def key() -> Any:
     """A JAX key; a test that needs several folds numbers into it."""

@@ -79,10 +79,13 @@ class AgentBackend:
         self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Say
     ) -> TimedExecutor:
         from cartwheel.executors.devices import devices_for, num_cores, prepare_jax, user_compile_cache
+        from cartwheel.executors.xla import share_gpus
 
         spec = self.applied_to(spec)
         spreads_plans = bool(spec.agent.get("spreads_plans", False))
         prepare_jax(user_compile_cache() if self.has_compile_cache else None, devices_for(spreads_plans))
+        if spec.engine.executor != "inline":
+            share_gpus()  # this process leaves them to its workers
         setup = agent_setup(spec, reachable)
         if spec.model == "simulator":
             return _simulator_executor(setup, checkpoints, spec, say)
@@ -143,7 +146,14 @@ def _simulator_executor(setup: "AgentSetup", checkpoints: CheckpointStore, spec:
 
 
 def agent_setup(spec: StudySpec, reachable: Sequence[Config]) -> "AgentSetup":
-    """The agent of a study. Raises ConfigError on an unknown environment or setting."""
+    """The agent of a study. Raises ConfigError on an unknown environment or setting.
+
+    Everything that uses JAX for a study begins here, so this is where XLA is made deterministic if it shall be.
+    """
+    from cartwheel.executors.xla import make_deterministic
+
+    if spec.engine.deterministic:
+        make_deterministic()
     from cartwheel.agents.pets.setup import make_setup
     from cartwheel.envs.lookup import find_task
     from cartwheel.task_files import require_loaded

@@ -16,7 +16,8 @@
     planner = "icem"             # or preset = "mbrl-lib": what a published code has
 
     [engine]
-    lanes = 1                    # agents in one program
+    lanes = 1                    # agents in one program; default: 1, and on GPUs as many as there are at a time
+    deterministic = true         # the same bits in every process, also on a GPU, where it costs speed; default: false
     max_call_s = 300.0           # an environment that takes longer for a step hangs
     isolate = "foreign"          # or "all", "none": which environments run in processes of their own
     executor = "processes"       # or "inline" (default), "ray": where agents run; changes no result
@@ -124,7 +125,8 @@ class EngineSpec(_Table):
     An environment of which the making, a reset or a step takes longer than ``max_call_s`` hangs. In a process of its
     own it is killed, and fails its segment; so is a worker process; inside the study's process it stops the study,
     resumably. ``foreign`` are those that neither Cartwheel brings along nor it has formulas for. ``workers`` and
-    ``max_worker_memory_mib`` are not for ``inline``, and Ray watches memory itself.
+    ``max_worker_memory_mib`` are not for ``inline``, and Ray watches memory itself. ``deterministic`` is about GPUs
+    (``executors/xla.py``): a CPU always computes the same bits.
     """
 
     lanes: int = Field(default=1, ge=1, le=64)
@@ -133,6 +135,7 @@ class EngineSpec(_Table):
     workers: int | None = Field(default=None, ge=1, le=4096)
     max_worker_memory_mib: int | None = Field(default=None, ge=1)
     isolate: Literal["foreign", "all", "none"] = "foreign"
+    deterministic: bool = False
 
 
 class FailuresSpec(_Table):

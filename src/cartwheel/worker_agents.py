@@ -47,7 +47,9 @@ def make_lanes(arguments: Mapping[str, Any], place: Place) -> "AgentLanes":
 
     from cartwheel.executors.devices import prepare_jax, user_compile_cache
     from cartwheel.executors.lanes import AgentLanes
+    from cartwheel.executors.xla import share_gpus
 
+    share_gpus()
     # a worker has one core; where planning is spread, its bits are those of more than one device
     num_devices = 2 if arguments["spec"].get("agent", {}).get("spreads_plans", False) else 1
     prepare_jax(user_compile_cache() if arguments["has_compile_cache"] else None, num_devices)

@@ -108,9 +108,9 @@ class WorkerProcess:
 
 
 def environment() -> dict[str, str]:
-    """A worker's environment: it imports what this process would import, and shares a GPU's memory with others."""
+    """A worker's environment: it imports what this process would import."""
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-    return {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ, "PYTHONPATH": path}
+    return {**os.environ, "PYTHONPATH": path}
 
 
 @contextlib.contextmanager

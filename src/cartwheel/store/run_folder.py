@@ -143,9 +143,10 @@ class RunFolder:
 
 
 def environment() -> dict[str, str]:
-    """What this study runs on: versions and platform."""
+    """What this study runs on: versions, platform, and what XLA was told."""
     versions = {name: _version(name) for name in RECORDED_PACKAGES}
-    return {"python": platform.python_version(), "platform": platform.platform(), **versions}
+    about = {"python": platform.python_version(), "platform": platform.platform()}
+    return {**about, **versions, "XLA_FLAGS": os.environ.get("XLA_FLAGS", "")}
 
 
 def write_text(path: Path, text: str) -> None:
