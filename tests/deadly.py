@@ -86,5 +86,9 @@ class Deadly(Line):
         return super().step(action)
 
 
-if TASK.env_id not in gymnasium.registry:
-    gymnasium.register(TASK.env_id, entry_point=Deadly)
+DEAD_AT_ONCE = "tests/DeadAtOnce-v0"
+"""Ends its process when it is made."""
+
+for _env_id, _arguments in ((TASK.env_id, {}), (DEAD_AT_ONCE, {"on_making": "exit"})):
+    if _env_id not in gymnasium.registry:
+        gymnasium.register(_env_id, entry_point=Deadly, kwargs=_arguments)

@@ -20,13 +20,10 @@ from one_program import SETTINGS
 
 BROKEN = "tests/DeadInPlay-v0"
 """Ends its process in the first episode that ``cartwheel evaluate`` plays."""
-GONE = "tests/DeadAtOnce-v0"
-"""Ends its process when it is made."""
 _DEATH = {str(seed_integer("evaluation", 0, 0, "reset")): "exit"}
 
-for env_id, arguments in ((BROKEN, {"deeds": _DEATH}), (GONE, {"on_making": "exit"})):
-    if env_id not in gymnasium.registry:
-        gymnasium.register(env_id, entry_point=deadly.Deadly, max_episode_steps=6, kwargs=arguments)
+if BROKEN not in gymnasium.registry:
+    gymnasium.register(BROKEN, entry_point=deadly.Deadly, max_episode_steps=6, kwargs={"deeds": _DEATH})
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +53,7 @@ def test_an_environment_that_dies_is_one_line(folder: Path, capsys: pytest.Captu
     assert "step 3 ended its process, code 3; it said: the cable has snapped" in run.err
     assert run.err.count("\n") == 1
     description = folder / "agent.json"
-    description.write_text(description.read_text().replace(BROKEN, GONE))
+    description.write_text(description.read_text().replace(BROKEN, deadly.DEAD_AT_ONCE))
     assert run("evaluate", str(folder), "--episodes", "1") == ExitCode.STORAGE
     assert "making it ended its process, code 3; it said: the cable has snapped" in run.err
     assert run.err.count("\n") == 1

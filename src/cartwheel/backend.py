@@ -61,6 +61,8 @@ class AgentBackend:
         return spec.model_copy(update={"engine": spec.engine.model_copy(update=given)})
 
     def check(self, spec: StudySpec, reachable: Sequence[Config]) -> None:
+        from cartwheel.envs.tasks import task_ids
+
         spec = self.applied_to(spec)
         setup = agent_setup(spec, reachable)
         if spec.engine.executor != "inline":
@@ -70,7 +72,7 @@ class AgentBackend:
                 from cartwheel.ceiling import TruePlanner
 
                 TruePlanner(setup).close()  # whose environment must be in this process: plans begin in its state
-            else:
+            elif setup.task.id in task_ids():  # any other has just been made, to look at it
                 env_maker(spec)(setup.task).close()
         except ValueError as error:
             raise ConfigError(str(error), "env_id", "correct the task or choose another environment") from error

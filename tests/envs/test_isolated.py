@@ -1,6 +1,7 @@
 """Environments in processes of their own: the same numbers, and whatever they do to their process is a failure."""
 
 import dataclasses
+import importlib
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 import deadly
+from cartwheel.backend import AgentBackend
 from cartwheel.envs import isolated
 from cartwheel.envs.channel import Broken, Channel
 from cartwheel.envs.isolated import EnvMaker, IsolatedEnv, recipe_of
@@ -25,8 +27,9 @@ from cartwheel.envs.making import TASK_FILE_MODULE, CannotMake
 from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, make_env
 from cartwheel.envs.process import MAX_LOG_BYTES
 from cartwheel.envs.tasks import HOPPER, LINE, PENDULUM
-from cartwheel.spec import EngineSpec
-from deadly import SEEDS
+from cartwheel.errors import ConfigError
+from cartwheel.spec import EngineSpec, StudySpec
+from deadly import DEAD_AT_ONCE, SEEDS
 
 ZERO = np.zeros(1, np.float32)
 PATIENCE_S = 60.0
@@ -169,6 +172,29 @@ def test_an_unknown_environment_is_looked_at_from_outside_and_once(monkeypatch: 
     maker = EnvMaker(max_call_s=61.0)  # nobody has looked so before
     assert maker.look("tests/Deadly-v0", {}) == inside
     assert find_task("tests/Deadly-v0", 6, maker).action_low == inside.action_low
+    assert begun.count == 1
+
+
+def test_a_study_of_an_unknown_environment_is_checked_by_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its making is tried when it is looked at, and then not again before an agent needs it."""
+    begun = Begun(monkeypatch)
+    settings = {"env_id": "tests/Deadly-v0", "episode_length": 6, "num_episodes": 1, "engine": {"max_call_s": 62.0}}
+    AgentBackend().check(StudySpec.model_validate(settings), [{}])
+    assert begun.count == 1
+    with pytest.raises(ConfigError, match="making it ended its process, code 3; it said: the cable has snapped"):
+        AgentBackend().check(StudySpec.model_validate({**settings, "env_id": DEAD_AT_ONCE}), [{}])
+
+
+def test_a_module_may_look_at_its_own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """When it is imported: by us, and in the process of the environment, which looks for itself and begins no other."""
+    (tmp_path / "looks_at_itself.py").write_text(
+        "import deadly\nfrom cartwheel import task_for\n"
+        "class Own(deadly.Deadly): pass\n"
+        "task = task_for(Own, episode_length=6)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    begun = Begun(monkeypatch)
+    assert importlib.import_module("looks_at_itself").task.obs_size == deadly.TASK.obs_size
     assert begun.count == 1
 
 

@@ -64,12 +64,11 @@ def address(tmp_path: Path) -> Iterator[str]:
 
 def test_a_token_is_honoured(address: str, tmp_path: Path) -> None:
     """Who has the cluster's token joins it; who has another one, or none, is refused with one line."""
-    process = crew(tmp_path, OURS, address)
-    out, _ = process.communicate(timeout=120)
-    assert (process.returncode, out.strip()) == (0, address)
+    joining = {token: crew(tmp_path, token, address) for token in (OURS, ANOTHER, None)}
+    out, _ = joining[OURS].communicate(timeout=120)
+    assert (joining[OURS].returncode, out.strip()) == (0, address)
     for token in (ANOTHER, None):
-        process = crew(tmp_path, token, address)
-        _, err = process.communicate(timeout=120)
-        assert process.returncode == 1
+        _, err = joining[token].communicate(timeout=120)
+        assert joining[token].returncode == 1
         assert "refused: cannot use the Ray cluster" in err
         assert "RAY_AUTH_TOKEN" in err

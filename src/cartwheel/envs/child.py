@@ -19,6 +19,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from cartwheel.envs.channel import Broken, Channel
+from cartwheel.envs.isolated import run_inside
 from cartwheel.envs.looking import look_at
 from cartwheel.envs.making import CannotMake, allow_imports, describe
 from cartwheel.envs.pool import EnvironmentFailed, WatchedEnv, make_env
@@ -30,6 +31,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
     """Serve whoever is at the other end of the socket."""
     _end_with_parent()
+    run_inside()
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     with contextlib.suppress(Broken):
         channel.send({"ready": True})

@@ -69,6 +69,8 @@ class EnvMaker:
 
     def isolates(self, env_id: str) -> bool:
         """Whether this environment gets a process of its own, if it can be described to one."""
+        if _here["is_isolated"]:
+            return False
         return self.isolate == "all" or (self.isolate == "foreign" and not tasks.ships(env_id))
 
     def exception(self, task: Task) -> str:
@@ -86,6 +88,16 @@ class EnvMaker:
 
 
 AS_USUAL = EnvMaker()
+
+_here = {"is_isolated": False}
+
+
+def run_inside() -> None:
+    """From now on nothing is isolated from this process, which is an environment's own.
+
+    It may import a module that looks at that very environment, and would begin such a process itself, without end.
+    """
+    _here["is_isolated"] = True
 
 
 @functools.cache

@@ -45,7 +45,8 @@ def task_for(
     """A task for an environment, given by its Gymnasium id or its class: sizes, bounds and length are read from it.
 
     ``known`` are fields of ``Task``, such as ``reward``, ``terminated`` and ``encode``; what is left out has its
-    default, and reward and termination are learned. Raises ValueError as ``find_task`` does.
+    default, and reward and termination are learned. ``maker`` looks at the environment, in a process of its own if it
+    is foreign. Raises ValueError as ``find_task`` does.
     """
     env_id = env if isinstance(env, str) else _registered(env)
     seen = maker.look(env_id, known.get("env_kwargs", {}))
@@ -65,7 +66,8 @@ def _registered(env: type[Env]) -> str:
     env_id = f"own/{env.__name__}-v0"
     if env_id not in gymnasium.registry:
         gymnasium.register(env_id, entry_point=cast(Any, env))  # a class makes environments when it is called
-    if cast(Any, gymnasium.registry[env_id].entry_point) is not env:
+    # by its name where this is the process of the environment, which knows it before its module is imported
+    if cast(Any, gymnasium.registry[env_id].entry_point) not in (env, f"{env.__module__}:{env.__qualname__}"):
         raise ValueError(f"{env_id} is another environment already: rename the class")
     return env_id
 
