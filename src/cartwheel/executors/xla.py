@@ -42,7 +42,7 @@ def has_started() -> bool:
         return False
     import jax
 
-    before = jax.config.jax_num_cpu_devices
+    before = jax.config.jax_num_cpu_devices  # type: ignore[attr-defined] # options are attributes, by name
     try:
         jax.config.update("jax_num_cpu_devices", before + 1)
     except RuntimeError:
