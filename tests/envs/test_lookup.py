@@ -13,6 +13,8 @@ from cartwheel.envs.lookup import find_task, task_for
 from cartwheel.envs.pool import make_env
 from cartwheel.envs.tasks import LINE, never
 
+INSIDE = EnvMaker("none")
+"""Begins no process, which takes seconds."""
 ACTIONS = Box(-1.0, 1.0, (1,), np.float32)
 NUMBERS = Box(-np.inf, np.inf, (2,), np.float64)
 
@@ -106,8 +108,8 @@ def test_what_is_not_supported_is_refused_with_what_is(spaces: dict[str, Any], m
 def test_an_environment_without_a_time_limit_needs_one() -> None:
     env_id = register(limit=None)
     with pytest.raises(ValueError, match="has no time limit; say how long an episode is: --episode-length"):
-        find_task(env_id)
-    assert find_task(env_id, 12).episode_length == 12
+        find_task(env_id, maker=INSIDE)
+    assert find_task(env_id, 12, INSIDE).episode_length == 12
 
 
 @pytest.mark.parametrize(
@@ -151,13 +153,14 @@ def test_what_a_constructor_raises_is_one_line(monkeypatch: pytest.MonkeyPatch) 
 
         monkeypatch.setattr(Made, "__init__", fail)
         with pytest.raises(ValueError, match=rf"env_id 'tests/Made-v0': making it raised {type(error).__name__}"):
-            find_task(env_id, maker=EnvMaker("none"))
+            find_task(env_id, maker=INSIDE)
 
 
 def test_a_class_is_a_task_with_the_formulas_that_are_known() -> None:
     """What is given is not learned; a second class of the same name is not mistaken for the first."""
-    task = task_for(Made, id="mine", episode_length=4, terminated=never, reward=lambda obs, action, after: after[0])
+    known = {"terminated": never, "reward": lambda obs, action, after: after[0]}
+    task = task_for(Made, id="mine", episode_length=4, maker=INSIDE, **known)
     assert (task.id, task.env_id, task.learned) == ("mine", "own/Made-v0", "")
     other = type("Made", (Made,), {})
     with pytest.raises(ValueError, match="own/Made-v0 is another environment already"):
-        task_for(other, episode_length=4)
+        task_for(other, episode_length=4, maker=INSIDE)
