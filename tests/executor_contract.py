@@ -73,6 +73,9 @@ class WorkersBackend:
     def check(self, *_: object) -> None:
         """Nothing can be wrong with these."""
 
+    def default_lanes(self, *_: object) -> int:
+        return 1
+
     def file_sizes(self, *_: object) -> FileSizes:
         return FileSizes(0, 0)
 

@@ -151,6 +151,9 @@ class SyntheticBackend:
         assert spec.env_id
         assert reachable
 
+    def default_lanes(self, *_: object) -> int:
+        return 1
+
     def file_sizes(self, *_: object) -> FileSizes:
         seed = ["0", "tune", "0.0"]
         shard = encode({"rows": np.zeros(STATE_SIZE + 1)}, {"seed": seed})

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from benchmarks.speed.sizes import Size
 from benchmarks.speed.timing import Job
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.fit import fit, fit_bounds
-from cartwheel.agents.pets.hypers import PetsHypers, PetsShape, hypers_from_configs
+from cartwheel.agents.pets.hypers import MatmulPrecision, PetsHypers, PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import plan_bounds
 from cartwheel.agents.pets.propagation import World
 from cartwheel.envs.tasks import get_task
@@ -40,6 +40,7 @@ def shape_of(size: Size, capacity: int = 6000, batch_size: int = 32, spreads_pla
         max_samples=size.num_samples,
         sample_chunk=size.sample_chunk or CHUNKS[size.name],
         spreads_plans=spreads_plans,
+        matmul_precision=cast(MatmulPrecision, size.matmul_precision),
     )
 
 

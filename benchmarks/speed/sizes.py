@@ -19,8 +19,9 @@ class Size:
     num_samples: int
     num_networks: int = 5
     sample_chunk: int | None = None
+    matmul_precision: str = "float32"
 
-    def but(self, **changes: int) -> "Size":
+    def but(self, **changes: int | str) -> "Size":
         """The same with some numbers changed."""
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type] # of fields, by name
 

@@ -39,10 +39,12 @@ def slope(sizes: Sequence[float], seconds: Sequence[float]) -> float:
     return statistics.linear_regression(x, y).slope
 
 
-def arguments(description: str | None, repeats: int) -> argparse.Namespace:
-    """The options that every script has."""
+def arguments(description: str | None, repeats: int, **choices: Sequence[str]) -> argparse.Namespace:
+    """The options that every script has, and choices of its own by name, whose first value is the default."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=repeats, help="times that everything is timed")
+    for name, values in choices.items():
+        parser.add_argument(f"--{name}", choices=values, default=values[0])
     parser.add_argument("--json", action="store_true", help="print one line of JSON in place of a table")
     return parser.parse_args()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from cartwheel.errors import ConfigError
-from cartwheel.records import Config, FileSizes
+from cartwheel.records import MAX_LANES, Config, FileSizes
 from cartwheel.spec import ExecutorName, StudySpec
 from cartwheel.store.checkpoints import CheckpointStore
 from cartwheel.study import TimedExecutor
@@ -21,6 +21,8 @@ ENVIRONMENT_LOG = "environment.log"
 """In the run folder: what environments in processes of their own print."""
 
 Say: TypeAlias = Callable[[str], None]
+NumAgents: TypeAlias = Callable[[int], int]
+"""How many agents of a study run at a time where there is room for so many."""
 
 
 class Backend(Protocol):
@@ -28,6 +30,9 @@ class Backend(Protocol):
 
     def check(self, spec: StudySpec, reachable: Sequence[Config]) -> None:
         """Raises ConfigError if the environment or the agent cannot be made; compiles nothing."""
+
+    def default_lanes(self, spec: StudySpec, reachable: Sequence[Config], num_agents: NumAgents) -> int:
+        """How many agents share a program in a new study that does not say."""
 
     def make(
         self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Say
@@ -77,18 +82,32 @@ class AgentBackend:
         except ValueError as error:
             raise ConfigError(str(error), "env_id", "correct the task or choose another environment") from error
 
+    def default_lanes(self, spec: StudySpec, reachable: Sequence[Config], num_agents: NumAgents) -> int:
+        """1 for workers, of which there are as many as the user likes, and for a planner that needs all devices."""
+        import jax
+
+        from cartwheel.executors.devices import default_lanes
+        from cartwheel.executors.memory import available_bytes, needed_bytes
+
+        spec = self.applied_to(spec)
+        setup = self._prepared(spec, reachable)
+        if spec.engine.executor != "inline" or spec.model == "simulator" or setup.shape.spreads_plans:
+            return 1
+        first, *others = jax.local_devices()
+        if first.platform == "cpu":
+            return 1
+        num_devices = 1 + len(others)
+        lane_bytes = needed_bytes(setup.task, setup.shape, 1)
+        agents = num_agents(MAX_LANES * num_devices)
+        return default_lanes(first.platform, agents, num_devices, lane_bytes, available_bytes(first))
+
     def make(
         self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Say
     ) -> TimedExecutor:
-        from cartwheel.executors.devices import devices_for, num_cores, prepare_jax, user_compile_cache
-        from cartwheel.executors.xla import share_gpus
+        from cartwheel.executors.devices import num_cores
 
         spec = self.applied_to(spec)
-        spreads_plans = bool(spec.agent.get("spreads_plans", False))
-        prepare_jax(user_compile_cache() if self.has_compile_cache else None, devices_for(spreads_plans))
-        if spec.engine.executor != "inline":
-            share_gpus()  # this process leaves them to its workers
-        setup = agent_setup(spec, reachable)
+        setup = self._prepared(spec, reachable)
         if spec.model == "simulator":
             return _simulator_executor(setup, checkpoints, spec, say)
         if setup.task.learned:
@@ -118,6 +137,18 @@ class AgentBackend:
                 recipe = self._recipe(spec, reachable)
                 actors = RayActors(recipe, checkpoints, engine.workers, engine.lanes, self.ray_address)
                 return WorkersExecutor(actors, say, Bounds(engine.max_call_s))
+
+    def _prepared(self, spec: StudySpec, reachable: Sequence[Config]) -> "AgentSetup":
+        """The study's agent, and JAX with the devices that it will have."""
+        from cartwheel.executors.devices import devices_for, prepare_jax, user_compile_cache
+        from cartwheel.executors.xla import share_gpus
+
+        if spec.engine.executor != "inline":
+            share_gpus()  # this process leaves them to its workers
+        setup = agent_setup(spec, reachable)
+        cache = user_compile_cache() if self.has_compile_cache else None
+        prepare_jax(cache, devices_for(setup.shape.spreads_plans))
+        return setup
 
     def file_sizes(self, spec: StudySpec, reachable: Sequence[Config]) -> FileSizes:
         from cartwheel.executors.file_sizes import file_sizes, simulator_file_sizes

@@ -25,6 +25,9 @@ SegmentId = NewType("SegmentId", str)
 CheckpointId = NewType("CheckpointId", str)
 """SHA-256 of a checkpoint file, in hexadecimal."""
 
+MAX_LANES = 64
+"""So many agents may share a program."""
+
 Status = Literal["done", "diverged", "failed"]
 
 FailureKind = Literal[

@@ -46,7 +46,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from cartwheel.errors import ConfigError, did_you_mean
 from cartwheel.exploits import OnExploit
-from cartwheel.records import FAILURE_KINDS, FailureKind
+from cartwheel.records import FAILURE_KINDS, MAX_LANES, FailureKind
 from cartwheel.toml_text import toml_text
 from cartwheel.user_files import read_user_file
 
@@ -129,7 +129,7 @@ class EngineSpec(_Table):
     (``executors/xla.py``): a CPU always computes the same bits.
     """
 
-    lanes: int = Field(default=1, ge=1, le=64)
+    lanes: int = Field(default=1, ge=1, le=MAX_LANES)
     max_call_s: float = Field(default=300.0, gt=0)
     executor: ExecutorName = "inline"
     workers: int | None = Field(default=None, ge=1, le=4096)

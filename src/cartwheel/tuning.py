@@ -3,6 +3,7 @@
 The Python interface: ``cartwheel.tune(StudySpec(...)) -> Study``.
 """
 
+import dataclasses
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -168,6 +169,7 @@ def corners(spec: StudySpec) -> list[Config]:
 def _run(job: _Job, tuner: Tuner, purpose: Purpose, running: Running) -> Study:
     running.backend.check(job.sized, job.reachable)
     with RunFolder.to_write(job.path) as folder:
+        job = _with_lanes(folder, job, tuner, running.backend)
         _adopt(folder, job)
         should_stop = running.stop_check()
         executor = running.backend.make(job.sized, job.reachable, folder.checkpoints, running.say)
@@ -180,6 +182,19 @@ def _run(job: _Job, tuner: Tuner, purpose: Purpose, running: Running) -> Study:
         finally:
             executor.close()
     return Study(job.path)
+
+
+def _with_lanes(folder: RunFolder, job: _Job, tuner: Tuner, backend: Backend) -> _Job:
+    """Where nobody has said how many agents share a program: as the study was begun, or as suits the devices."""
+    if "lanes" in job.spec.engine.model_fields_set:
+        return job
+    if folder.is_blank:
+        lanes = backend.default_lanes(job.sized, job.reachable, lambda most: len(tuner.ask(most)))
+    else:
+        lanes = spec_of(folder).engine.lanes
+    engine = {"engine": job.spec.engine.model_copy(update={"lanes": lanes})}
+    spec, sized = (one.model_copy(update=engine) for one in (job.spec, job.sized))
+    return dataclasses.replace(job, spec=spec, sized=sized)
 
 
 def _adopt(folder: RunFolder, job: _Job) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import jax
 
+from cartwheel.records import MAX_LANES
+
 
 def prepare_jax(compile_cache: Path | None, num_devices: int | None = None) -> None:
     """Give JAX so many CPU devices, by default one per core, and a folder for compiled programs (None: no memory).
@@ -23,6 +25,19 @@ def prepare_jax(compile_cache: Path | None, num_devices: int | None = None) -> N
 def devices_for(spreads_plans: bool) -> int:
     """One CPU device per core; at least two where plans are spread: bits are the same for any number but one."""
     return max(num_cores(), 2) if spreads_plans else num_cores()
+
+
+def default_lanes(platform: str, num_agents: int, num_devices: int, lane_bytes: int, free_bytes: int | None) -> int:
+    """How many agents share a program where a study does not say (docs/decisions/0005).
+
+    1 on CPUs. On GPUs as many as there are at a time, shared out over the devices, and no more than fit into a device's
+    free memory (None: nobody knows it) or a program may have.
+    """
+    if platform == "cpu":
+        return 1
+    wanted = min(MAX_LANES, -(-num_agents // num_devices))
+    fitting = wanted if free_bytes is None else free_bytes // lane_bytes
+    return max(1, min(wanted, fitting))
 
 
 def num_cores() -> int:
