@@ -5,7 +5,7 @@ from typing import Any
 
 from cartwheel.analysis.ablation import Ablation, Step
 from cartwheel.analysis.evidence import Compared, StudyResult
-from cartwheel.analysis.incumbents import incumbent_curve
+from cartwheel.analysis.incumbents import IncumbentCurve, Spent, incumbent_curve
 from cartwheel.analysis.tables import StudyTables
 from cartwheel.analysis.transfer import Moved
 from cartwheel.report.evidence_page import Evidence
@@ -25,6 +25,9 @@ TUNERS: dict[str, tuple[dict[str, Any], float]] = {
 }
 """The tuner of an arm, and how much better its agents are than the default's."""
 
+BASES = {"line": 100.0, "cartpole-swingup": 150.0}
+"""What the default config returns."""
+
 
 def made_up_evidence(num_seeds: int = 5, tasks: tuple[str, ...] = ("line", "cartpole-swingup")) -> Evidence:
     """Studies on synthetic curves; results, transfers and the ablation as they are told to be."""
@@ -43,9 +46,9 @@ def made_up_evidence(num_seeds: int = 5, tasks: tuple[str, ...] = ("line", "cart
         for seed in range(1, num_seeds + 1)
     ]
     defaults = {target: _scores(target, "default", 0, target) for target in tasks}
-    first = Step("plan_horizon", 60.0, (("alpha", 45.0), ("plan_horizon", 60.0)))
-    path = (first, Step("alpha", 58.0, (("alpha", 58.0),)))
-    return Evidence(every, moved, defaults, {"pbt-1": Ablation(tasks[0], 50.0, path)})
+    first = Step("plan_horizon", 110.0, (("alpha", 95.0), ("plan_horizon", 110.0)))
+    path = (first, Step("alpha", 108.0, (("alpha", 108.0),)))
+    return Evidence(every, moved, defaults, {"pbt-1": Ablation(tasks[0], 100.0, path)})
 
 
 def _tables(task: str, tuner: dict[str, Any], seed: int) -> StudyTables:
@@ -62,13 +65,14 @@ def _fields(tables: StudyTables) -> dict[str, Any]:
 
 
 def _result(task: str, arm: str, seed: int, shift: float, tables: StudyTables) -> StudyResult:
-    base = 100.0 if task == "line" else 150.0
-    (made,) = studies(arm, [seed], task=task, base=base, shift=shift, rerun_shift=0.6 * shift, noise=3.0)
-    curve = incumbent_curve(tables, list(tables.reports))
+    (made,) = studies(arm, [seed], task=task, base=BASES[task], shift=shift, rerun_shift=0.6 * shift, noise=3.0)
+    untimed = incumbent_curve(tables, list(tables.reports))
+    spent = tuple(Spent(s.env_steps, s.env_steps / 200, s.env_steps / 400) for s in untimed.spent)
+    curve = IncumbentCurve(spent, untimed.scores)
     return StudyResult(task, arm, seed, made.agent, made.rerun, 8_000, 40.0, curve, made.random_return)
 
 
 def _scores(source: str, arm: str, seed: int, target: str) -> dict[int, float]:
     rng = numpy_rng("moved", source, arm, seed, target)
-    level = {"default": 50.0, "random-search": 55.0, "pbt": 62.0 if source == target else 48.0}[arm]
+    level = BASES[target] + {"default": 0.0, "random-search": 5.0, "pbt": 9.0 if source == target else -2.0}[arm]
     return dict(enumerate((level + 3 * rng.normal(size=10)).tolist()))

@@ -1,4 +1,4 @@
-"""The report in a real browser: quiet, alone, within the screen on a phone and on a desk, and printable.
+"""The report and the page of evidence in a real browser: quiet, alone, within a phone's and a desk's screen, printable.
 
 The pictures are kept in ``.pytest_cache/report`` for whoever wants to look.
 """
@@ -12,8 +12,10 @@ import pytest
 
 from cartwheel.analysis.comparison import Comparison, compare
 from cartwheel.analysis.tables import StudyTables
+from cartwheel.report.evidence_page import Evidence, write_evidence
 from cartwheel.report.page import write_report
 from chromium import Browser, browser, needs_chromium
+from made_up_evidence import made_up_evidence
 from made_up_study import CEILING, made_up_arms, made_up_study, per_env_step
 
 PICTURES = Path(__file__).parents[2] / ".pytest_cache" / "report"
@@ -51,6 +53,21 @@ STUDIES: dict[str, tuple[StudyTables, Comparison | None]] = {
 }
 
 
+EVIDENCE = "evidence"
+
+
+def evidence() -> Evidence:
+    """A page with every figure; of the second task only two arms, as its figures are those of the first.
+
+    Two tuner seeds: the layout does not ask for more. The names are as long as those of a suite may get.
+    """
+    made = made_up_evidence(2)
+    some = [one for one in made.studies if one.result.task == "line" or one.result.arm in ("default", "pbt")]
+    file = "halfcheetah_pbt_planning_incumbent, num_samples x 0.096"
+    moved = [*made.moved, *(dataclasses.replace(one, source="a file", arm=file) for one in made.moved[:2])]
+    return dataclasses.replace(made, studies=some, moved=moved)
+
+
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with browser(tmp_path_factory.mktemp("browser")) as chromium:
@@ -64,6 +81,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     @cache
     def written(study: str) -> Path:
         PICTURES.mkdir(parents=True, exist_ok=True)
+        if study == EVIDENCE:
+            return write_evidence(tmp_path_factory.mktemp(study), "made up", evidence(), lambda _: None)[0]
         return write_report(tmp_path_factory.mktemp(study), *STUDIES[study], per_env_step)
 
     return written
@@ -71,7 +90,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @needs_chromium
 @pytest.mark.parametrize("width", [PHONE, DESK])
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("study", [*STUDIES, EVIDENCE])
 def test_the_report_fits_the_screen_and_asks_for_nothing(
     study: str, width: int, opened: Browser, pages: Callable[[str], Path]
 ) -> None:
@@ -90,13 +109,16 @@ def test_the_report_fits_the_screen_and_asks_for_nothing(
 
 
 @needs_chromium
-def test_the_report_is_shown_dark_where_that_is_asked_for(opened: Browser, pages: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize("study", ["eventful", EVIDENCE])
+def test_the_report_is_shown_dark_where_that_is_asked_for(
+    study: str, opened: Browser, pages: Callable[[str], Path]
+) -> None:
     """Page and figures: no ink of the light page is left."""
-    opened.open(pages("eventful"), DESK, is_dark=True)
+    opened.open(pages(study), DESK, is_dark=True)
     assert opened.ask("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 29)"
     inks = "[...document.querySelectorAll('svg text')].map(t => getComputedStyle(t).fill)"
     assert "rgb(31, 41, 51)" not in opened.ask(inks)
-    opened.picture(PICTURES / "dark.png")
+    opened.picture(PICTURES / f"{study}-dark.png")
 
 
 @needs_chromium

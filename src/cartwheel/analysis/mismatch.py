@@ -2,7 +2,8 @@
 
 Rank correlations of a model's error with the return, taken apart in three ways, because agents learn: over all
 episodes of all agents, where both improve with age and so agree anyway; *between* agents of equal age; and *within* an
-agent, from episode to episode. The objective is mismatched where the last two are near zero or positive.
+agent, from episode to episode, beside others of its age, as there, too, both improve. The objective is mismatched where
+the last two are near zero or positive.
 
 Intervals come from a bootstrap over agents: the episodes of one agent are not independent.
 """
@@ -88,8 +89,28 @@ def between_agents(of: Sequence[Point]) -> float:
 
 
 def within_agents(of: Sequence[Point]) -> float:
-    """The mean, over agents, of the correlation among an agent's episodes."""
-    return _mean_by(of, lambda point: point.agent)
+    """The mean, over agents, of the correlation among an agent's episodes, each beside others of the same age."""
+    return _mean_by(_beside_others(of), lambda point: point.agent)
+
+
+def _beside_others(of: Sequence[Point]) -> list[Point]:
+    """Errors and returns as ranks, of 1, among the agents that ran that episode; without episodes that few ran.
+
+    A partial correlation of ranks given age would not do: where both rise steadily, the ends of the ranks alone make
+    them agree.
+    """
+    by_age: dict[int, list[Point]] = defaultdict(list)
+    for point in of:
+        by_age[point.episode].append(point)
+    found = []
+    for group in by_age.values():
+        if len(group) >= MIN_POINTS:
+            errors, returns = (
+                stats.rankdata(values) / len(group)
+                for values in zip(*((p.error, p.return_) for p in group), strict=True)
+            )
+            found += [Point(p.agent, p.episode, *pair) for p, *pair in zip(group, errors, returns, strict=True)]
+    return found
 
 
 def _mean_by(of: Sequence[Point], key: Callable[[Point], int]) -> float:

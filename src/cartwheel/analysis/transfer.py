@@ -16,9 +16,11 @@ from cartwheel.analysis.evidence import MIN_TUNER_SEEDS, StudyResult
 from cartwheel.analysis.hierarchical import aggregate_interval, iqm_difference, iqm_of
 from cartwheel.analysis.statistics import Array, Interval
 from cartwheel.seeds import numpy_rng
+from cartwheel.tuners.registry import TUNERS
 
 Kind: TypeAlias = Literal["static", "dynamic"]
 """Whether what is moved keeps one config or changes it over episodes."""
+SELECTION_ONLY = "selection-only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,11 @@ class Price:
     static: str
     interval: Interval
     is_claim: bool
+
+
+def kind_of_tuner(name: str) -> Kind:
+    """Whether what a tuner finds changes over episodes. Copying alone changes no value along a lineage."""
+    return "dynamic" if TUNERS[name].is_dynamic and name != SELECTION_ONLY else "static"
 
 
 def with_home(moved: Sequence[Moved], tested: Sequence[tuple[StudyResult, Kind]]) -> list[Moved]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cartwheel.analysis.evidence import Compared
-from cartwheel.analysis.transfer import Kind, Moved
+from cartwheel.analysis.transfer import Kind, Moved, kind_of_tuner
 from cartwheel.errors import ConfigError, StorageError
 from cartwheel.evidence.protocol import HowTested, RunStep, followed
 from cartwheel.evidence.reading import scores_of_rerun
@@ -25,7 +25,6 @@ from cartwheel.schedules.scaling import scales_in_words
 from cartwheel.schedules.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec
 from cartwheel.store.run_folder import write_text
-from cartwheel.tuners.registry import TUNERS
 
 MANIFEST = "transfers.json"
 FROM_FILE = "a file"
@@ -121,7 +120,7 @@ def read_transfers(folder: Path) -> tuple[list[Moved], dict[str, dict[int, float
 
 def kind_of(one: Compared) -> Kind:
     """Whether a study's tuner changes configs while agents train."""
-    return "dynamic" if TUNERS[one.tables.meta["tuner"]].is_dynamic else "static"
+    return kind_of_tuner(one.tables.meta["tuner"])
 
 
 def fitted(schedule: Schedule, num_episodes: int) -> Schedule:

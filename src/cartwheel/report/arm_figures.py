@@ -167,10 +167,10 @@ def incumbents(task: TaskEvidence) -> Finding:
         for (arm, axis), points in curves.items()
         for amount, interval in points
     ]
+    about_time = " Wall time is each study's own, spread over its device seconds." if "wall_s" in timed else ""
     sentences = (
         "What each arm's incumbent had scored in training by then (IQM over tuner seeds, with its 95% band). These "
-        "scores were selected, so they are optimistic; what the incumbents are worth is in the results above. Wall "
-        "time is each study's own, spread over its device seconds.",
+        f"scores were selected, so they are optimistic; what they are worth is in the results above.{about_time}",
         *(at_equal_sentence(found) for found in task.at_equal if found.amount > 0),
     )
     return Finding(f"incumbents-{_key(task)}", f"Incumbents over cost on {task.task}", sentences, draw, rows)

@@ -17,7 +17,7 @@ from cartwheel.analysis.mismatch import ERRORS, mismatches, points
 from cartwheel.analysis.normalised import overall
 from cartwheel.analysis.response import response
 from cartwheel.analysis.selection import decompose
-from cartwheel.analysis.transfer import Kind, Moved, matrix, prices, with_home
+from cartwheel.analysis.transfer import SELECTION_ONLY, Moved, kind_of_tuner, matrix, prices, with_home
 from cartwheel.analysis.wording import listed, plural
 from cartwheel.report import arm_figures, finding_figures, matter_figures
 from cartwheel.report.claims import seeds_sentence
@@ -36,7 +36,6 @@ PAGE = "evidence.html"
 FIGURES = "figures"
 SCORES = "scores.csv"
 DEFAULT_TUNER = "fixed"
-SELECTION_ONLY = "selection-only"
 RANDOM_SEARCH = "random-search"
 METHODS: tuple[Method, ...] = ("ped-anova", "fanova")
 NUM_MAPPED = 3
@@ -121,7 +120,7 @@ def _selection(evidence: Evidence, tasks: Sequence[TaskEvidence]) -> Iterator[Fi
         by_tuner = {tuners[task.task, arm.arm]: arm for arm in task.arms}
         if not {SELECTION_ONLY, DEFAULT_TUNER} <= by_tuner.keys():
             continue
-        dynamic = [arm for arm in task.arms if _is_tuned_dynamically(tuners[task.task, arm.arm])]
+        dynamic = [arm for arm in task.arms if kind_of_tuner(tuners[task.task, arm.arm]) == "dynamic"]
         parts = [decompose(arm, by_tuner[SELECTION_ONLY], by_tuner[DEFAULT_TUNER]) for arm in dynamic]
         found += [part for part in parts if part is not None]
     if found:
@@ -131,8 +130,7 @@ def _selection(evidence: Evidence, tasks: Sequence[TaskEvidence]) -> Iterator[Fi
 def _transfer(evidence: Evidence) -> Iterator[Finding]:
     """What was moved to other tasks, and the reruns of all studies, on new seeds of their own."""
     tested = [one for one in evidence.studies if one.result.rerun]
-    kinds: Mapping[bool, Kind] = {True: "dynamic", False: "static"}
-    tuned = [(one.result, kinds[TUNERS[_tuner(one)].is_dynamic]) for one in tested if _tuner(one) != DEFAULT_TUNER]
+    tuned = [(one.result, kind_of_tuner(_tuner(one))) for one in tested if _tuner(one) != DEFAULT_TUNER]
     moved = with_home(evidence.moved, tuned)
     at_home = {one.result.task: one.result.rerun for one in tested if _tuner(one) == DEFAULT_TUNER}
     if moved:
@@ -164,7 +162,7 @@ def _importances(studies: Sequence[Compared], key: str) -> Iterator[Finding]:
         }
         if found:
             about = f"Of {plural(len(observed), 'config')} that Random Search trained to the end."
-            yield matter_figures.importances(found, f"Which hyperparameters matter on {task}?", key, about)
+            yield matter_figures.importances(found, f"Which hyperparameters matter on {task}?", key, about, "by")
             yield _responses(space, observed, [(bar.share, bar.name) for bar in found[METHODS[0]]], task, key)
         yield from _over_time(searched, task, RANDOM_SEARCH, f"{key}-random-search")
     for arm, own in _dynamic_arms(studies).items():
@@ -179,10 +177,10 @@ def _over_time(studies: Sequence[Compared], task: str, arm: str, key: str) -> It
     }
     if found:
         about = (
-            f"{METHODS[0]}, by window of the training. For tuners that change configs, of the gain of every segment "
-            "beside its generation's; for others, of the score by then."
+            f"By {METHODS[0]}, in windows of the training. For tuners that change configs, of the gain of every "
+            "segment beside its generation's; for others, of the score by then."
         )
-        yield matter_figures.importances(found, f"Importance over time on {task}: {arm}", f"time-{key}", about)
+        yield matter_figures.importances(found, f"Importance over time on {task}: {arm}", f"time-{key}", about, "in")
 
 
 def _responses(
@@ -197,7 +195,7 @@ def _responses(
 def _dynamic_arms(studies: Sequence[Compared]) -> dict[str, list[Compared]]:
     arms: dict[str, list[Compared]] = {}
     for one in studies:
-        if _is_tuned_dynamically(_tuner(one)):
+        if kind_of_tuner(_tuner(one)) == "dynamic":
             arms.setdefault(one.result.arm, []).append(one)
     return arms
 
@@ -219,10 +217,6 @@ def _scores(studies: Sequence[Compared]) -> Iterator[Row]:
                     "task": about.task, "arm": about.arm, "tuner_seed": about.tuner_seed, "question": question,
                     "test_seed": seed, "return": value, "env_steps": about.env_steps, "device_s": about.device_s,
                 }  # fmt: skip
-
-
-def _is_tuned_dynamically(tuner: str) -> bool:
-    return TUNERS[tuner].is_dynamic and tuner != SELECTION_ONLY
 
 
 def _tuner(one: Compared) -> str:

@@ -26,7 +26,7 @@ def fidelities(task: str, parts: Sequence[FidelityScores], key: str) -> Finding 
         columns = min(layout.panel_columns, len(pairs))
         num_rows = -(-len(pairs) // columns)
         with styled(layout):
-            figure = new_figure(layout, 0.4 + 2.1 * num_rows)
+            figure = new_figure(layout, 0.4 + 2.25 * num_rows)
             grid = figure.subplots(num_rows, columns, squeeze=False).ravel()
             for axes, pair in zip(grid, pairs, strict=False):
                 _draw(axes, parts, pair)
@@ -83,11 +83,11 @@ def _draw(axes: Axes, parts: Sequence[FidelityScores], pair: tuple[int, int]) ->
         colour = COLOURS[part.is_censored]
         axes.plot([x for x, _ in dots], [y for _, y in dots], "o", color=colour, markersize=size, alpha=0.7, mew=0)
         if dots:
-            told.append(f"{correlation(part, *pair).correlation:+.2f}" + (" (censored)" if part.is_censored else ""))
+            told.append(("censored " if part.is_censored else "") + f"{correlation(part, *pair).correlation:+.2f}")
     axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.yaxis.set_major_locator(MaxNLocator(3))
     light_grid(axes, "both")
-    axes.set_title(f"{pair[0]} against {pair[1]}: {', '.join(told)}", loc="left", color=INK, pad=5)
+    axes.set_title(f"{pair[0]} against {pair[1]}\n{', '.join(told)}", loc="left", color=INK, pad=5)
 
 
 def _p(value: float) -> str:

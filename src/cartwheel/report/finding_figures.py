@@ -8,7 +8,7 @@ from cartwheel.analysis.mismatch import Mismatch
 from cartwheel.analysis.selection import Decomposition
 from cartwheel.analysis.statistics import Interval
 from cartwheel.analysis.transfer import Cell, Price
-from cartwheel.analysis.wording import listed, percent
+from cartwheel.analysis.wording import listed, percent, plural
 from cartwheel.report.claims import range_text
 from cartwheel.report.findings import Finding, Row, ends
 from cartwheel.report.forest import ForestRow, Panel, forest
@@ -17,8 +17,10 @@ from cartwheel.report.style import BLUE, MUTED, ORANGE, Layout
 VIEWS = {
     "all": "over all episodes of all agents",
     "between agents": "between agents of equal age",
-    "within an agent": "within an agent, over its episodes",
+    "within an agent": "within an agent, beside others of its age",
 }
+
+AT_EQUAL_AGE = ("between agents", "within an agent")
 
 
 def selection(found: Sequence[Decomposition]) -> Finding:
@@ -99,13 +101,15 @@ def transfer_prices(prices: Sequence[Price]) -> Finding:
     """Dynamic minus static, at home and away."""
 
     def draw(layout: Layout) -> Figure:
-        rows = [
-            ForestRow(
-                f"{p.dynamic} less {p.static}, {p.source} to {p.target}", p.interval, BLUE if p.is_claim else MUTED
-            )
-            for p in prices
+        moves: dict[tuple[str, str], list[ForestRow]] = {}
+        for p in prices:
+            row = ForestRow(f"{p.dynamic} less {p.static}", p.interval, BLUE if p.is_claim else MUTED)
+            moves.setdefault((p.source, p.target), []).append(row)
+        panels = [
+            Panel(f"on {source}" if source == target else f"from {source} to {target}", rows, 0.0)
+            for (source, target), rows in moves.items()
         ]
-        return forest([Panel("dynamic less static", rows, 0.0)], "return (difference of IQMs)", layout)
+        return forest(panels, "return, dynamic less static (difference of IQMs, with its 95% interval)", layout)
 
     rows: list[Row] = [
         {"source": p.source, "target": p.target, "dynamic": p.dynamic, "static": p.static, "claim": p.is_claim,
@@ -114,9 +118,9 @@ def transfer_prices(prices: Sequence[Price]) -> Finding:
     ]  # fmt: skip
     home, away = ([p for p in prices if (p.source == p.target) == is_home] for is_home in (True, False))
     told = [
-        f"{place}, dynamic schedules are ahead of static configs in {_count(group, 1)} of {len(group)}, behind in "
-        f"{_count(group, -1)}"
-        for place, group in (("On the task they were found on", home), ("Moved to other tasks", away))
+        f"{place}, dynamic schedules are ahead of static configs in {_count(group, 1)} of "
+        f"{plural(len(group), 'comparison')}, behind in {_count(group, -1)}"
+        for place, group in (("on the task they were found on", home), ("moved to another task", away))
         if group
     ]
     sentence = (
@@ -132,7 +136,15 @@ def mismatch(task: str, found: Sequence[Mismatch], key: str) -> Finding:
     def draw(layout: Layout) -> Figure:
         errors = list(dict.fromkeys(one.error for one in found))
         panels = [
-            Panel(error, [ForestRow(VIEWS[one.view], one.interval) for one in found if one.error == error], 0.0)
+            Panel(
+                error,
+                [
+                    ForestRow(VIEWS[one.view], one.interval, missing="nothing to correlate")
+                    for one in found
+                    if one.error == error
+                ],
+                0.0,
+            )
             for error in errors
         ]
         return forest(panels, "Spearman's correlation of model error and return", layout)
@@ -142,17 +154,20 @@ def mismatch(task: str, found: Sequence[Mismatch], key: str) -> Finding:
          "agents": one.num_agents}
         for one in found
     ]  # fmt: skip
-    matched = [
-        f"{one.error} {VIEWS[one.view]}"
-        for one in found
-        if one.view != "all" and one.interval is not None and one.interval.high < 0
-    ]
     sentence = (
         "Negative: where the model errs less, the agent returns more. Over all episodes the two agree because both "
-        "improve with age; the question is whether they do between agents of equal age and within an agent. "
-        + (f"They do, beyond what chance gives: {listed(matched)}." if matched else "Nowhere do they, surely.")
+        f"improve with age; the question is whether they do {listed([VIEWS[view] for view in AT_EQUAL_AGE])}. "
+        f"{_matched(found)}"
     )
     return Finding(f"mismatch-{key}", f"Objective mismatch on {task}", (sentence,), draw, rows)
+
+
+def _matched(found: Sequence[Mismatch]) -> str:
+    """Where models that err less make agents that return more, with age out of the way."""
+    sure = [one for one in found if one.interval is not None and one.interval.high < 0]
+    by_view = {view: [one.error for one in sure if one.view == view] for view in AT_EQUAL_AGE}
+    told = [f"{VIEWS[view]} by {listed(errors)}" for view, errors in by_view.items() if errors]
+    return f"They do, beyond what chance gives, {listed(told)}." if told else "Nowhere do they, surely."
 
 
 def _decomposed(one: Decomposition) -> str:

@@ -16,8 +16,11 @@ from cartwheel.report.style import BLUE, FAINT, INK, MUTED, VERMILLION, Layout, 
 from cartwheel.spaces.space import Parameter, Space
 
 
-def importances(found: Mapping[str, Sequence[Importance]], title: str, key: str, about: str) -> Finding:
-    """``found``: by panel (a method, or a window of the training), one bar per hyperparameter."""
+def importances(found: Mapping[str, Sequence[Importance]], title: str, key: str, about: str, of_panel: str) -> Finding:
+    """``found``: by panel (a method, or a window of the training), one bar per hyperparameter.
+
+    ``of_panel``: the word before a panel's name, "by" a method or "in" a window.
+    """
 
     def draw(layout: Layout) -> Figure:
         panels = list(found.items())
@@ -42,8 +45,9 @@ def importances(found: Mapping[str, Sequence[Importance]], title: str, key: str,
     ]
     told = []
     for panel, bars in found.items():
-        above = [f"{bar.name} ({percent(bar.share)})" for bar in bars if bar.share > bar.chance]
-        told.append(f"by {panel}, {listed(above) if above else 'none'}")
+        above = sorted((bar for bar in bars if bar.share > bar.chance), key=lambda bar: -bar.share)
+        names = listed([f"{bar.name} ({percent(bar.share)})" for bar in above]) if above else "none"
+        told.append(f"{names} {of_panel} {panel}")
     sentence = f"{about} Above what chance gives 19 times in 20 (the mark on each bar): {'; '.join(told)}."
     return Finding(f"importance-{key}", title, (sentence,), draw, rows)
 

@@ -6,6 +6,7 @@ that matplotlib brings along (so layouts agree between machines) and shown in th
 
 import io
 import re
+import textwrap
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from importlib import resources
@@ -44,6 +45,8 @@ CSS_NAMES = {
 
 FONT_STACK = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 LAYOUT_FONT = "DejaVu Sans"
+LETTER_WIDTH = 0.6
+"""Of the font's size: a little more than its mean over English text, as lines have margins."""
 SVG = "http://www.w3.org/2000/svg"
 
 
@@ -105,6 +108,11 @@ def styled(layout: Layout) -> Any:
     """A context in which whatever is drawn has the house style."""
     sizes: tuple[Any, ...] = ("font.size", "axes.labelsize", "axes.titlesize", "xtick.labelsize", "ytick.labelsize")
     return mpl.rc_context({**RC, **dict.fromkeys(sizes, layout.font_pt)})
+
+
+def wrapped(text: str, layout: Layout) -> str:
+    """``text`` in as many lines as it takes to stay within the figure."""
+    return textwrap.fill(text, int(72 * layout.width / (LETTER_WIDTH * layout.font_pt)), break_long_words=False)
 
 
 def label_y(axes: Axes, text: str) -> None:
