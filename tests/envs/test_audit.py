@@ -111,7 +111,7 @@ def test_turns_are_counted_in_every_task_with_a_trunk(task: Task) -> None:
 
 
 def test_robots_with_a_trunk_are_those_that_run_on_a_line() -> None:
-    """Whose trunk has an angle of its own; one that is free in space has none."""
+    """Whose trunk has an angle of its own; one that is free in space needs none."""
     shipped = set(task_ids()) - registered_later()  # by other tests
     told = {task.id for task in map(get_task, shipped) if task.trunk_angle is not None}
     assert told == {"HalfCheetah-v5", "pets-halfcheetah", "Hopper-v5", "pets-hopper", "Walker2d-v5"}

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cartwheel.envs.task import Task
+from cartwheel.envs.turning import Turns, turns_of
 
 _ABOUT_PICTURES = frozenset({"VGEOMFULL"})
 """MuJoCo's warnings that say nothing about physics."""
@@ -57,7 +58,6 @@ class _Before:
     energy_j: float
     time_s: float
     centre: NDArray[np.float64]  # of mass, [3]
-    turned_at: float  # the trunk's angle at which the last full turn was complete
 
 
 @dataclass(slots=True)
@@ -72,9 +72,9 @@ class PhysicsAudit:
     task: Task
     simulator: tuple[Any, Any] | None
     warnings: Counter[str] = field(default_factory=Counter)
-    num_turns: int = 0
     speed_m_s: float | None = None
     _first_steps: dict[str, int] = field(default_factory=dict)
+    _turns: Turns | None = None
     _tops: _Tops = field(default_factory=_Tops)
     _before: _Before | None = None
     _plausible_return: float = 0.0
@@ -95,12 +95,17 @@ class PhysicsAudit:
         self._pay(step, reward)
 
     @property
+    def num_turns(self) -> int | None:
+        """Full turns of the trunk so far; None where there is none."""
+        return None if self._turns is None else self._turns.num_turns
+
+    @property
     def metrics(self) -> dict[str, float]:
         """What is recorded of the episode so far."""
         found: dict[str, float] = {}
         if self.simulator is not None:
             found = {name: getattr(self._tops, name) for name in _Tops.__slots__}
-        if self.task.trunk_angle is not None:
+        if self.num_turns is not None:
             found["turns"] = float(self.num_turns)
         if self._first_steps:
             found |= {f"first_step_{kind}": float(step) for kind, step in self._first_steps.items()}
@@ -114,10 +119,10 @@ class PhysicsAudit:
         mujoco.mj_energyPos(model, data)
         mujoco.mj_energyVel(model, data)
         energy_j, centre = float(data.energy.sum()), data.subtree_com[0].copy()
-        angle = 0.0 if self.task.trunk_angle is None else float(data.qpos[self.task.trunk_angle])
         before = self._before
         if before is None:
-            self._before = _Before(energy_j, data.time, centre, angle)
+            self._before = _Before(energy_j, data.time, centre)
+            self._turns = turns_of(model, data.qpos, self.task.trunk_angle)
             return
         if data.time > before.time_s:
             self.speed_m_s = float(np.linalg.norm(centre - before.centre)) / (data.time - before.time_s)
@@ -127,9 +132,8 @@ class PhysicsAudit:
         depth_m = -float(data.contact.dist.min()) if data.ncon else 0.0
         self._top("energy", "top_energy_j", energy_j - before.energy_j, self.task.plausible.energy_j)
         self._top("penetration", "top_penetration_m", depth_m, self.task.plausible.penetration_m)
-        full_turns = math.trunc((angle - before.turned_at) / math.tau) if math.isfinite(angle) else 0
-        self.num_turns += abs(full_turns)
-        before.turned_at += math.tau * full_turns
+        if self._turns is not None:
+            self._turns.see(data.qpos)
         before.time_s, before.centre = data.time, centre
 
     def _top(self, what: str, name: str, value: float, bound: float) -> None:

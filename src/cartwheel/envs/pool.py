@@ -86,8 +86,8 @@ class WatchedEnv:
 
     @property
     def num_turns(self) -> int | None:
-        """Full turns of the trunk so far, where the task has one."""
-        return None if self.task.trunk_angle is None else self._audit.num_turns
+        """Full turns of the trunk so far, where there is one."""
+        return self._audit.num_turns
 
     def reset(self, seed: int) -> NDArray[np.float32]:
         """The first observation [O] of an episode."""

@@ -103,7 +103,8 @@ class Task:
     ``reward_bound`` is the largest |reward| that working physics can pay in one step, ``state_bound`` the largest
     entry of a state that it can reach: of MuJoCo's ``qpos`` and ``qvel``, elsewhere of an observation. ``plausible`` is
     what else is known of working physics, in MuJoCo tasks. ``trunk_angle`` is the entry of ``qpos`` that counts, as it
-    grows without end, how often the trunk has turned over; None where there is none.
+    grows without end, how often the trunk has turned over; None where there is none, or where the trunk is free in
+    space, which is found without it (``envs/turning.py``).
     ``observe(before, qpos, qvel)`` is the observation of a MuJoCo state, ``before`` the ``qpos`` of one environment
     step earlier. ``defaults`` are agent settings, hyperparameters and choices of shape, that hold where neither the
     user nor a preset says otherwise.
