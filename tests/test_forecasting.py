@@ -41,6 +41,7 @@ def test_the_forecast_is_said_and_nothing_is_written(run: Cli) -> None:
     assert 'env_id = "line"' in run.out
     assert "will run: 2 segments, 6 episodes and 2 of validation, 48 env steps" in run.out
     assert "time: 30 s, of which 9.0 s until programs are there" in run.out
+    assert "of this process, compiling included; up to " in run.out
     assert "disk: up to " in run.out
     assert os.listdir() == []
     facts = run.facts("tune", *TINY_STUDY, "--dry-run")
@@ -73,4 +74,4 @@ def test_rates_are_measured_on_the_programs_themselves() -> None:
     assert min(found.rates.compile_s, found.rates.step_s, found.rates.fit_s, found.wall_s) > 0
     assert min(found.rates.plan_s, found.rates.update_s) >= 0
     assert found.wall_s < 600
-    assert found.memory_bytes > 2**27
+    assert found.memory_bytes > 2**27 > found.device_bytes > 0

@@ -3,16 +3,17 @@ compiled programs, into the user's cache.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cartwheel.analysis.wording import data_size, duration
-from cartwheel.backend import AgentBackend, agent_setup, env_maker
+from cartwheel.backend import AgentBackend, NumAgents, agent_setup, env_maker
 from cartwheel.costs import Course, Rehearsal, episode_seconds
 from cartwheel.disk_use import max_bytes
 from cartwheel.errors import ConfigError
 from cartwheel.rates import Rates
+from cartwheel.records import Config
 from cartwheel.spec import StudySpec
 from cartwheel.tuners.rehearsal import quick_tuner
 from cartwheel.tuning import NUM_FINALISTS, corners, kept_amount
@@ -20,7 +21,11 @@ from cartwheel.tuning import NUM_FINALISTS, corners, kept_amount
 
 @dataclass(frozen=True)
 class Forecast:
-    """A study's costs. ``memory_bytes``: the most of this process; ``disk_bytes``: the most that is kept."""
+    """A study's costs.
+
+    ``memory_bytes``: the most of this process; ``device_bytes``: the most that agents of one shape take of a device, a
+    GPU say; ``disk_bytes``: the most that is kept.
+    """
 
     course: Course
     rates: Rates
@@ -28,6 +33,7 @@ class Forecast:
     num_lanes: int
     num_env_steps: int
     memory_bytes: int
+    device_bytes: int
     disk_bytes: int
 
     @property
@@ -48,7 +54,10 @@ class Forecast:
             f"fitting {_giga(rates.update_s)} of multiply-adds a second and device, a fit {rates.fit_s:.2f} s beside"
         )
         yield f"time: {duration(self.wall_s)}, of which {duration(rates.compile_s)} until programs are there"
-        yield f"memory: {data_size(self.memory_bytes)}"
+        yield (
+            f"memory: {data_size(self.memory_bytes)} of this process, compiling included; "
+            f"up to {data_size(self.device_bytes)} for the agents of each device"
+        )
         free = data_size(shutil.disk_usage(_existing(run_dir)).free)
         yield f"disk: up to {data_size(self.disk_bytes)}, {free} are free"
         yield "nothing was started, and nothing written but compiled programs"
@@ -58,6 +67,7 @@ def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
     """Lead the study's tuner through it, at rates that are measured now. Raises ConfigError as ``tune``."""
     from cartwheel.executors.calibration import Calibration, peak_bytes, work_of
     from cartwheel.executors.devices import devices_for, num_cores, prepare_jax, user_compile_cache
+    from cartwheel.executors.memory import needed_bytes
 
     if spec.model == "simulator":
         cause = "what it costs to plan with the true dynamics is not foreseen"
@@ -68,7 +78,7 @@ def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
     prepare_jax(user_compile_cache() if backend.has_compile_cache else None, devices_for(spreads_plans))
     backend.check(spec, reachable)
     about = (spec.tuner.name, spec.tuner.settings, spec.make_space(), spec.num_episodes, spec.seed)
-    num_lanes = spec.engine.lanes
+    num_lanes = _num_lanes(spec, backend, reachable, lambda most: len(quick_tuner(*about).ask(most)))
     num_devices = _num_devices(spec, num_cores(), spreads_plans)
     first = quick_tuner(*about).ask(1)[0]
     num_busy = min(num_devices, -(-len(quick_tuner(*about).ask(num_devices * num_lanes)) // num_lanes))
@@ -87,8 +97,15 @@ def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
         num_lanes=num_lanes,
         num_env_steps=num_episodes * setup.task.episode_length,
         memory_bytes=peak_bytes(),
+        device_bytes=needed_bytes(setup.task, setup.shape, num_lanes),
         disk_bytes=disk_bytes,
     )
+
+
+def _num_lanes(spec: StudySpec, backend: AgentBackend, reachable: Sequence[Config], num_agents: NumAgents) -> int:
+    """Of a device, as ``tune`` will have it."""
+    is_given = "lanes" in spec.engine.model_fields_set
+    return spec.engine.lanes if is_given else backend.default_lanes(spec, reachable, num_agents)
 
 
 def _num_devices(spec: StudySpec, num_cores: int, spreads_plans: bool) -> int:

@@ -40,6 +40,14 @@ def test_devices_of_the_machine_share_its_memory_and_others_do_not() -> None:
         plan.promise(second, 3 * GB)
 
 
+def test_what_a_gpu_cannot_hold_is_refused() -> None:
+    """By what JAX says of it: its limit less what is in use."""
+    full = device("gpu", stats={"bytes_limit": 10 * GB, "bytes_in_use": 2 * GB})
+    MemoryPlan().promise(full, 8 * GB)
+    with pytest.raises(ConfigError, match=r"need 9 GB of memory on gpu device 0, and 8 GB of 8 GB are left"):
+        MemoryPlan().promise(full, 9 * GB)
+
+
 def test_where_nobody_knows_nothing_is_refused() -> None:
     MemoryPlan(lambda _: None).promise(device("cpu"), 10**18)
 
