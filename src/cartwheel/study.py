@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cartwheel.errors import CorruptCheckpoint
-from cartwheel.executors.work import EpisodeDone, Executor, ItemDone, Outcome, StartFrom, Work
+from cartwheel.executors.work import EpisodeDone, Executor, ItemDone, Outcome, StartFrom, Work, name_of
 from cartwheel.mending import Item, Mending
 from cartwheel.observer import Observer
 from cartwheel.records import CheckpointId, Evaluation, FailureKind, Issued, Report, Reported, Retry, Segment, SegmentId
@@ -141,7 +141,7 @@ class StudyLoop:
 
     def _start(self, item: Item) -> None:
         """Hand an item to the executor; if a checkpoint that it starts from is lost, first what makes that again."""
-        self._open.add(_name(item))
+        self._open.add(name_of(item))
         first = self._mending.needed_first(item)
         if first is None:
             self._executor.submit(self._work(item))
@@ -232,7 +232,7 @@ class StudyLoop:
             for retry in again:
                 writer.add_retry(retry)
             self._set_times(writer)
-        over = {_name(outcome.item) for outcome in outcomes if isinstance(outcome, ItemDone)}
+        over = {name_of(outcome.item) for outcome in outcomes if isinstance(outcome, ItemDone)}
         self._open -= over
         if over:
             self._retention.note()
@@ -353,7 +353,3 @@ class StudyLoop:
 def _drop(segments: Sequence[SegmentId], writer: StudyWriter) -> None:
     for segment in segments:
         writer.drop_checkpoint(segment)
-
-
-def _name(item: Segment | Evaluation) -> SegmentId | Evaluation:
-    return item.id if isinstance(item, Segment) else item
