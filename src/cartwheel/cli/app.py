@@ -13,11 +13,11 @@ from cartwheel.cli import evidence, inspecting
 from cartwheel.cli.exporting import export
 from cartwheel.cli.options import (
     AS_USUAL,
+    IN_WORDS,
     NO_CODE,
     Count,
     DryRun,
     Hours,
-    Json,
     Keep,
     Manner,
     Names,
@@ -25,9 +25,9 @@ from cartwheel.cli.options import (
     Overrides,
     OwnCode,
     Profile,
-    Quiet,
     Scales,
     Selection,
+    Speech,
     factors,
     overrides,
     schedule_file,
@@ -246,7 +246,7 @@ def evaluate(
 
 
 @app.command
-def report(run_dir: Path, /, *, own_code: OwnCode = NO_CODE, quiet: Quiet = False, as_json: Json = False) -> int:
+def report(run_dir: Path, /, *, own_code: OwnCode = NO_CODE, speech: Speech = IN_WORDS) -> int:
     """Write report.html and its figures into the run folder.
 
     Parameters
@@ -257,7 +257,7 @@ def report(run_dir: Path, /, *, own_code: OwnCode = NO_CODE, quiet: Quiet = Fals
     from cartwheel.cli import commands
 
     own_code.run()
-    return commands.do_report(run_dir, commands.Output(quiet, as_json))
+    return commands.do_report(run_dir, speech.output())
 
 
 @app.command
@@ -274,8 +274,7 @@ def schedule(
     rename: Names = [],  # noqa: B006 - as above
     file_format: Annotated[Literal["cartwheel", "aistats2021"], Parameter(name="--format")] = "cartwheel",
     out: Path | None = None,
-    quiet: Quiet = False,
-    as_json: Json = False,
+    speech: Speech = IN_WORDS,
 ) -> int:
     """Print hyperparameters over episodes, or write them into a file: the best agent's, or those of another file.
 
@@ -302,7 +301,7 @@ def schedule(
     from cartwheel.scheduling import Wanted
 
     wanted = Wanted(top, episodes, simplify, shape, space, file_format, factors(scale))
-    return commands.do_schedule(schedule_file(source, rename), wanted, out, commands.Output(quiet, as_json))
+    return commands.do_schedule(schedule_file(source, rename), wanted, out, speech.output())
 
 
 @app.command
@@ -313,8 +312,7 @@ def space(
     file_format: Annotated[Literal["toml", "configspace", "optuna"], Parameter(name="--format")] = "toml",
     group: Literal["model", "planner"] = "model",
     out: Path | None = None,
-    quiet: Quiet = False,
-    as_json: Json = False,
+    speech: Speech = IN_WORDS,
 ) -> int:
     """Print a search space, or write it into a file; turns those of ConfigSpace and Optuna into ours, and back.
 
@@ -331,7 +329,7 @@ def space(
     """
     from cartwheel.cli import commands
 
-    return commands.do_space(source, file_format, group, out, commands.Output(quiet, as_json))
+    return commands.do_space(source, file_format, group, out, speech.output())
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from cartwheel.cli.options import NO_CODE, Json, OwnCode, Quiet
+from cartwheel.cli.options import IN_WORDS, NO_CODE, OwnCode, Speech
 
 NEXT_STEPS = {
     "agent": "cartwheel.Agent.load({out!r}) loads it, README.md describes it",
@@ -26,8 +26,7 @@ def export(
         Literal["agent", "csv", "parquet", "tensorboard", "optuna"], Parameter(name="--format")
     ] = "agent",
     own_code: OwnCode = NO_CODE,
-    quiet: Quiet = False,
-    as_json: Json = False,
+    speech: Speech = IN_WORDS,
 ) -> int:
     """Write the best agent into a folder that cartwheel.Agent.load reads, or the study in another tool's format.
 
@@ -40,12 +39,11 @@ def export(
     file_format: str
         "agent" is the best agent with its model card, the others are the whole study.
     """
-    from cartwheel.cli.commands import Output
     from cartwheel.errors import ExitCode
     from cartwheel.exporting import export_best, export_study
 
     own_code.run()
     path = export_best(run_dir, out) if file_format == "agent" else export_study(run_dir, file_format, out)
     text = f"exported to {path}; {NEXT_STEPS[file_format].format(out=str(path))}"
-    Output(quiet, as_json).say(text, path=path, format=file_format)
+    speech.output().say(text, path=path, format=file_format)
     return ExitCode.DONE

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 Overrides = Annotated[
     list[str], Parameter(name="--set", negative=(), show_default=False, help="KEY=VALUE; --KEY VALUE means the same.")
 ]
-Quiet = Annotated[bool, Parameter(negative=(), show_default=False, help="Say nothing but errors.")]
 Json = Annotated[
     bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON, one object per line.")
 ]
@@ -59,6 +58,32 @@ DryRun = Annotated[
 ]
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 Hours = Annotated[float, Parameter(validator=Number(gt=0))]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Speech:
+    """How a command that runs no agents tells its results.
+
+    Parameters
+    ----------
+    quiet: bool
+        Say nothing but errors.
+    as_json: bool
+        Print JSON, one object per line.
+    """
+
+    quiet: Annotated[bool, Parameter(negative=(), show_default=False)] = False
+    as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False
+
+    def output(self) -> "Output":
+        """What the commands take."""
+        from cartwheel.cli.commands import Output
+
+        return Output(self.quiet, self.as_json)
+
+
+IN_WORDS = Speech()
 
 
 @Parameter(name="*")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, validators
 
-from cartwheel.cli.options import NO_CODE, Count, Json, OwnCode, Quiet
+from cartwheel.cli.options import IN_WORDS, NO_CODE, Count, OwnCode, Speech
 
 if TYPE_CHECKING:
     from cartwheel.cli.commands import Output
@@ -29,8 +29,7 @@ def video(
     seed: int = 0,
     out: Path | None = None,
     own_code: OwnCode = NO_CODE,
-    quiet: Quiet = False,
-    as_json: Json = False,
+    speech: Speech = IN_WORDS,
 ) -> int:
     """Film an episode as mp4, with return, speed and what was noted about physics above it; no screen is needed.
 
@@ -65,7 +64,6 @@ def video(
     out: Path
         Default: videos/NAME.mp4 in the run folder, which its report shows. NAME.webp is an animated picture.
     """
-    from cartwheel.cli.commands import Output
     from cartwheel.errors import ExitCode, UsageError
     from cartwheel.videos import Cut, Wanted, make_video
 
@@ -74,7 +72,7 @@ def video(
     if beside or beside_trial is not None or beside_episode is not None:
         wanted += [Wanted(folder, beside_trial, beside_episode, seed) for folder in beside or [run_dir]]
     cut = Cut(first_step, last_step, moment, width)
-    output = Output(quiet, as_json)
+    output = speech.output()
     if exploits:
         if cut != Cut() or title or out is not None or wanted != [Wanted(run_dir, seed=seed)]:
             raise UsageError(
