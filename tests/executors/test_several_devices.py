@@ -26,6 +26,7 @@ def study(folder: Path, num_devices: int, num_lanes: int) -> tuple[list[int], An
 
 
 @pytest.mark.slow  # compiling for seven devices
+@pytest.mark.timeout(1800)
 def test_the_number_of_devices_changes_no_bit(tmp_path: Path) -> None:
     """One, two and four, with two agents in a program: all devices have a part in it, and digests are equal."""
     found = {number: study(tmp_path / str(number), number, num_lanes=2) for number in (1, 2, 4)}
