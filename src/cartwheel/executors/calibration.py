@@ -88,16 +88,17 @@ class Calibration:
     def _run(self, engine: Engine, barrier: threading.Barrier) -> tuple[float, float, float, float]:
         """Step, plan, fit and update rates of a device, begun together with the others."""
         barrier.wait()
-        _, bare_s, length = self._random_episode(engine, num_epochs=0)
-        step_s, fit_s, length = self._random_episode(engine, num_epochs=0)
-        _, one_s, length = self._random_episode(engine, num_epochs=1)
-        num_epochs = min(MAX_EPOCHS, max(2, round(FIT_S / max(one_s - min(bare_s, fit_s), FIT_S / MAX_EPOCHS))))
-        _, long_s, length = self._random_episode(engine, num_epochs)
+        steps_s, bare_s, _ = zip(*(self._random_episode(engine, num_epochs=0) for _ in range(2)), strict=True)
+        one_step_s, one_s, _ = self._random_episode(engine, num_epochs=1)
+        fit_s = min(bare_s)
+        num_epochs = min(MAX_EPOCHS, max(2, round(FIT_S / max(one_s - fit_s, FIT_S / MAX_EPOCHS))))
+        long_step_s, long_s, length = self._random_episode(engine, num_epochs)
         per_epoch = self._work.fit / max(1.0, float(self._setup.under(self._config).base["num_epochs"])) * length
-        update_s = max(0.0, long_s - min(bare_s, fit_s)) / (num_epochs * per_epoch)
+        update_s = max(0.0, long_s - fit_s) / (num_epochs * per_epoch)
+        step_s = min(*steps_s, one_step_s, long_step_s)  # what else disturbs so short an episode only makes it longer
         plan_s = max(0.0, self._planned_step_s(engine) - step_s) / self._work.plan
         engine.close()
-        return step_s, plan_s, min(bare_s, fit_s), update_s
+        return step_s, plan_s, fit_s, update_s
 
     def _random_episode(self, engine: Engine, num_epochs: int) -> tuple[float, float, int]:
         """Seconds of an env step that is not planned, and of the fit; how many steps there were."""
