@@ -14,6 +14,7 @@ def without_jax(monkeypatch: pytest.MonkeyPatch) -> SyntheticBackend:
     """The backend that trains the synthetic agent for all commands from now on."""
     synthetic = SyntheticBackend()
     monkeypatch.setattr(AgentBackend, "check", lambda _, *arguments: synthetic.check(*arguments))
+    monkeypatch.setattr(AgentBackend, "default_lanes", lambda _, *arguments: synthetic.default_lanes(*arguments))
     monkeypatch.setattr(AgentBackend, "file_sizes", lambda _, *arguments: synthetic.file_sizes(*arguments))
     monkeypatch.setattr(AgentBackend, "make", lambda _, *arguments: synthetic.make(*arguments))
     return synthetic

@@ -1,5 +1,6 @@
 """Suites: from one file to tested studies, resumable as one; transfers and ablations on the way."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,8 @@ def test_arms_tasks_and_seeds_make_studies_of_equal_size(path: Path) -> None:
 
 
 def test_a_suite_runs_on_another_task_and_with_other_seeds(path: Path) -> None:
-    suite = load_suite(path, env_id="Pendulum-v1", tuner_seeds=1)
+    suite = load_suite(path, env_id="Pendulum-v1", tuner_seeds=1, test_seeds=7)
+    assert suite.how_tested == dataclasses.replace(load_suite(path).how_tested, num_seeds=7)
     assert {(cell.task, cell.tuner_seed) for cell in cells(suite, "")} == {("Pendulum-v1", 1)}
 
 

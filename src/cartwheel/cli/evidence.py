@@ -81,6 +81,7 @@ def suite(
     out: Path | None = None,
     env_id: str | None = None,
     tuner_seeds: Count | None = None,
+    test_seeds: Count | None = None,
     only_read: bool = False,
     max_hours: Hours | None = None,
     own_code: OwnCode = NO_CODE,
@@ -98,6 +99,8 @@ def suite(
         On this task instead of the suite's own.
     tuner_seeds: int
         Studies of every arm on every task; more than before adds to them.
+    test_seeds: int
+        Of every study: its agent plays on each, and one is trained anew for each; more than before adds to them.
     only_read: bool
         Run nothing: write the page of what is there.
     max_hours: float
@@ -107,7 +110,7 @@ def suite(
     from cartwheel.evidence.suite_spec import load_suite
 
     own_code.run()
-    chosen, folder = load_suite(file, env_id, tuner_seeds), out or Path("runs") / file.stem
+    chosen, folder = load_suite(file, env_id, tuner_seeds, test_seeds), out or Path("runs") / file.stem
     return commands.do_suite(chosen, folder, only_read, max_hours, manner.output())
 
 

@@ -86,8 +86,13 @@ class Cell:
     spec: StudySpec
 
 
-def load_suite(path: Path, env_id: str | None = None, tuner_seeds: int | None = None) -> SuiteSpec:
-    """The suite of a file; ``env_id``: on this task instead of its own. Raises ConfigError with key and cause."""
+def load_suite(
+    path: Path, env_id: str | None = None, tuner_seeds: int | None = None, test_seeds: int | None = None
+) -> SuiteSpec:
+    """The suite of a file; ``env_id``: on this task instead of its own; with so many seeds instead of its own.
+
+    Raises ConfigError with key and cause.
+    """
     try:
         tables = tomllib.loads(read_user_file(path, "suite file").decode())
     except ValueError as error:
@@ -97,6 +102,9 @@ def load_suite(path: Path, env_id: str | None = None, tuner_seeds: int | None = 
         tables["tasks"] = {env_id: own.get(env_id, {}) if isinstance(own, Mapping) else {}}
     if tuner_seeds is not None:
         tables["tuner_seeds"] = tuner_seeds
+    if test_seeds is not None:
+        own = tables.get("tests", {})
+        tables["tests"] = {**(own if isinstance(own, Mapping) else {}), "num_seeds": test_seeds}
     suite = _parsed(tables, path)
     for name in suite.transfer.arms if suite.transfer else ():
         if name not in suite.arms:
