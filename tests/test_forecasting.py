@@ -10,7 +10,7 @@ import one_program
 from cartwheel import forecasting
 from cartwheel.backend import AgentBackend
 from cartwheel.errors import ConfigError
-from cartwheel.executors.calibration import Calibration, work_of
+from cartwheel.executors.calibration import Calibration, peak_bytes, settled_bytes, work_of
 from cartwheel.forecasting import forecast
 from cartwheel.rates import Rates
 from command_line import Cli
@@ -41,7 +41,7 @@ def test_the_forecast_is_said_and_nothing_is_written(run: Cli) -> None:
     assert 'env_id = "line"' in run.out
     assert "will run: 2 segments, 6 episodes and 2 of validation, 48 env steps" in run.out
     assert "time: 30 s, of which 9.0 s until programs are there" in run.out
-    assert "of this process, compiling included; up to " in run.out
+    assert "of this process; up to " in run.out
     assert "disk: up to " in run.out
     assert os.listdir() == []
     facts = run.facts("tune", *TINY_STUDY, "--dry-run")
@@ -75,3 +75,8 @@ def test_rates_are_measured_on_the_programs_themselves() -> None:
     assert min(found.rates.plan_s, found.rates.update_s) >= 0
     assert found.wall_s < 600
     assert found.memory_bytes > 2**27 > found.device_bytes > 0
+
+
+def test_memory_settles_below_its_peak() -> None:
+    """What compiling took is not counted, where it has been given back."""
+    assert 2**26 < settled_bytes() <= peak_bytes()

@@ -55,7 +55,7 @@ class Forecast:
         )
         yield f"time: {duration(self.wall_s)}, of which {duration(rates.compile_s)} until programs are there"
         yield (
-            f"memory: {data_size(self.memory_bytes)} of this process, compiling included; "
+            f"memory: {data_size(self.memory_bytes)} of this process; "
             f"up to {data_size(self.device_bytes)} for the agents of each device"
         )
         free = data_size(shutil.disk_usage(_existing(run_dir)).free)
@@ -65,7 +65,7 @@ class Forecast:
 
 def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
     """Lead the study's tuner through it, at rates that are measured now. Raises ConfigError as ``tune``."""
-    from cartwheel.executors.calibration import Calibration, peak_bytes, work_of
+    from cartwheel.executors.calibration import Calibration, work_of
     from cartwheel.executors.devices import devices_for, num_cores, prepare_jax, user_compile_cache
     from cartwheel.executors.memory import needed_bytes
 
@@ -96,7 +96,7 @@ def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
         num_devices=num_devices,
         num_lanes=num_lanes,
         num_env_steps=num_episodes * setup.task.episode_length,
-        memory_bytes=peak_bytes(),
+        memory_bytes=calibration.memory_bytes,
         device_bytes=needed_bytes(setup.task, setup.shape, num_lanes),
         disk_bytes=disk_bytes,
     )

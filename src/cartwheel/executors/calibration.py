@@ -5,11 +5,13 @@ without epochs, then some planned env steps. So rates hold for busy caches, core
 """
 
 import contextlib
+import ctypes
 import resource
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from statistics import fmean
 
 import jax
@@ -52,7 +54,12 @@ def _num_weights(setup: AgentSetup) -> int:
 
 
 class Calibration:
-    """Engines on some devices, with agents of one config in all lanes."""
+    """Engines on some devices, with agents of one config in all lanes.
+
+    ``memory_bytes``: of this process while it has them all, once they have been measured.
+    """
+
+    memory_bytes = 0
 
     def __init__(self, setup: AgentSetup, config: Config, num_lanes: int, make: MakeEnv) -> None:
         self._setup, self._config, self._num_lanes, self._make = setup.under(config), config, num_lanes, make
@@ -75,6 +82,8 @@ class Calibration:
             engines = list(threads.map(self._build, devices))
             compile_s = time.perf_counter() - started
             measured = list(threads.map(lambda engine: self._run(engine, barrier), engines))
+            # what was compiled here is in the cache when the study begins, if there is a cache
+            self.memory_bytes = settled_bytes() if has_cache else peak_bytes()
         return Rates(compile_s, *map(fmean, zip(*measured, strict=True)))
 
     def _build(self, device: jax.Device) -> Engine:
@@ -147,3 +156,16 @@ def peak_bytes() -> int:
     """The most memory that this process has had so far."""
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def settled_bytes() -> int:
+    """The memory that this process has without what compiling took, half of its peak: what it has with a full cache.
+
+    The peak where the system cannot tell.
+    """
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return peak_bytes()
+    with contextlib.suppress(AttributeError):  # a C library without it keeps what the compiler gave back
+        ctypes.CDLL(None).malloc_trim(0)
+    return int(statm.read_text().split()[1]) * resource.getpagesize()
