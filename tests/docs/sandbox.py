@@ -73,7 +73,7 @@ def main() -> None:
         return {**arrays, **backend.weights(store.folder)}, manifest
 
     CheckpointStore.read = read  # type: ignore[method-assign]
-    for name in ("check", "make"):
+    for name in ("check", "default_lanes", "make"):
         setattr(AgentBackend, name, lambda _, *arguments, name=name: getattr(backend, name)(*arguments))
     with contextlib.suppress(ModuleNotFoundError):
         __import__("registered")  # the tuner of a guide, where the folder has it

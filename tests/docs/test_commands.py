@@ -12,16 +12,15 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from documents import ROOT, blocks
+from documents import DOCUMENTS, ROOT, blocks, command_lines
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOT_RUN = {
     r"make \w+": "installs, or takes minutes; that the targets exist is tested in test_docs.py, and CI runs them",
     r"source \.venv/bin/activate": "there is no such environment in the folder of a test",
     r"pip install .*": "installs; the lock file is checked by `make check`",
     r"ray (start|stop).*": "a cluster of machines; tests/executors starts one of Ray's on this machine",
     r"cartwheel tune .* --executor .*": "workers have agents of their own; tests/executors runs them",
-    r"cartwheel (suite|compare|transfer|ablate) .*": "many trainings; tests/cli/test_evidence_commands.py runs each",
+    r"cartwheel (suite|compare|transfer|ablate) .*": "many trainings: test_evidence_of_documents.py runs each, smaller",
     r"python -m benchmarks\..*": "half an hour and more each; tests/benchmarks runs them small",
     r"python -m pytest -m slow .*": "tens of minutes: `make slow` runs them",
     r"pytest tests/contracts .*": "run by test_docs.py, with the tuner of that guide",
@@ -32,13 +31,6 @@ NOT_RUN = {
 """What no test here runs, and why; a pattern for whole lines."""
 
 
-def lines(path: Path) -> list[str]:
-    """The command lines of a document, continued lines joined and comments left out."""
-    text = "\n".join(blocks(path, "sh")).replace("\\\n", " ")
-    told = (re.sub(r"\s+#.*", "", line).strip() for line in text.splitlines())
-    return [line for line in told if line and not line.startswith("#")]
-
-
 def reasons(line: str) -> list[str]:
     """The patterns of ``NOT_RUN`` that a line matches."""
     return [pattern for pattern in NOT_RUN if re.fullmatch(pattern, line)]
@@ -46,7 +38,7 @@ def reasons(line: str) -> list[str]:
 
 def to_run(path: Path) -> list[str]:
     """The commands of Cartwheel's that a document tells, and that run here."""
-    return [line for line in lines(path) if line.startswith("cartwheel ") and not reasons(line)]
+    return [line for line in command_lines(path) if line.startswith("cartwheel ") and not reasons(line)]
 
 
 WITH_COMMANDS = [path for path in DOCUMENTS if to_run(path)]
@@ -93,7 +85,7 @@ def test_every_command_of_a_document_works(document: Path, folder: Path) -> None
 
 def test_every_line_is_run_or_has_a_reason() -> None:
     """And no reason is left over for what is no longer told."""
-    told = [line for path in DOCUMENTS for line in lines(path)]
+    told = [line for path in DOCUMENTS for line in command_lines(path)]
     assert [line for line in told if not line.startswith("cartwheel ") and not reasons(line)] == []
     assert {pattern for line in told for pattern in reasons(line)} == NOT_RUN.keys()
 

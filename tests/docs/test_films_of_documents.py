@@ -17,7 +17,7 @@ from cartwheel.schedules.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec
 from cartwheel.task_files import load_task_file
 from cartwheel.tuning import rerun, train, tune
-from documents import ROOT, blocks
+from documents import DOCUMENTS, ROOT, command_lines
 from test_videos import STRICT
 
 NUM_STEPS = 6
@@ -25,12 +25,10 @@ SHORTER = {r"--first-step 500 --last-step 640": "--first-step 2 --last-step 5", 
 
 
 def films_of(path: Path) -> list[str]:
-    text = "\n".join(blocks(path, "sh")).replace("\\\n", " ")
-    told = (re.sub(r"\s+#.*", "", line).strip() for line in text.splitlines())
-    return [line for line in told if line.startswith("cartwheel video ")]
+    return [line for line in command_lines(path) if line.startswith("cartwheel video ")]
 
 
-TOLD = {path: films_of(path) for path in sorted((ROOT / "docs").glob("*.md")) if films_of(path)}
+TOLD = {path: films_of(path) for path in DOCUMENTS if films_of(path)}
 
 
 def spec(**more: Any) -> StudySpec:
