@@ -46,7 +46,12 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Study:
     ("deed", "kind", "reason"),
     [
         ("kill", "environment_error", "step 3 ended its process by SIGKILL"),
-        ("hang", "timeout", f"step 3 has taken longer than {MAX_CALL_S:g} s: its process was killed"),
+        pytest.param(
+            "hang",
+            "timeout",
+            f"step 3 has taken longer than {MAX_CALL_S:g} s: its process was killed",
+            marks=pytest.mark.slow,  # it waits, twice
+        ),
     ],
 )
 def test_one_that_always_dies_takes_its_trial_alone(
