@@ -1,6 +1,7 @@
 """Runs command lines of a document, one after the other, in the folder it is started in: ``sandbox.py < commands``.
 
-Agents are synthetic ones, which learn in no time; who reads one from a checkpoint finds the weights of a new agent.
+Agents are synthetic ones, which learn in no time, in this process whatever executor is asked for; who reads one from a
+checkpoint finds the weights of a new agent.
 Whatever else a command does is what it does for a user. Ends with the first exit code that is not 0.
 """
 

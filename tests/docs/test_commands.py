@@ -19,7 +19,6 @@ NOT_RUN = {
     r"source \.venv/bin/activate": "there is no such environment in the folder of a test",
     r"pip install .*": "installs; the lock file is checked by `make check`",
     r"ray (start|stop).*": "a cluster of machines; tests/executors starts one of Ray's on this machine",
-    r"cartwheel tune .* --executor .*": "workers have agents of their own; tests/executors runs them",
     r"cartwheel (suite|compare|transfer|ablate) .*": "many trainings: test_evidence_of_documents.py runs each, smaller",
     r"python -m benchmarks\..*": "half an hour and more each; tests/benchmarks runs them small",
     r"python -m pytest -m slow .*": "tens of minutes: `make slow` runs them",
@@ -47,6 +46,7 @@ WITH_COMMANDS = [path for path in DOCUMENTS if to_run(path)]
 def furnish(folder: Path, document: Path) -> None:
     """What the document takes for granted: the repository's studies, and files that other blocks show."""
     shutil.copytree(ROOT / "studies", folder / "studies")
+    shutil.copy(folder / "studies" / "demo.toml", folder / "STUDY.toml")
     for schedule in (ROOT / "tests" / "data" / "learned_schedules").glob("*.json"):
         (folder / schedule.name).write_text(json.dumps(json.loads(schedule.read_text())[:6]))  # of 300 episodes
     (folder / "my_reacher.py").write_text(blocks(ROOT / "docs" / "adding-a-task.md", "python")[0])
