@@ -23,8 +23,8 @@ from cartwheel.tuning import NUM_FINALISTS, corners, kept_amount
 class Forecast:
     """A study's costs.
 
-    ``memory_bytes``: the most of this process; ``device_bytes``: the most that agents of one shape take of a device, a
-    GPU say; ``disk_bytes``: the most that is kept.
+    ``memory_bytes``: of this process, with what compiling takes only where no cache keeps it; ``device_bytes``: the
+    most that agents of one shape take of a device, a GPU say; ``disk_bytes``: the most that is kept.
     """
 
     course: Course

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Overrides = Annotated[
     list[str], Parameter(name="--set", negative=(), show_default=False, help="KEY=VALUE; --KEY VALUE means the same.")
 ]
+Quiet = Annotated[bool, Parameter(negative=(), show_default=False, help="Say nothing but errors.")]
 Json = Annotated[
     bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON, one object per line.")
 ]
@@ -63,18 +64,10 @@ Hours = Annotated[float, Parameter(validator=Number(gt=0))]
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Speech:
-    """How a command that runs no agents tells its results.
+    """How a command tells its results."""
 
-    Parameters
-    ----------
-    quiet: bool
-        Say nothing but errors.
-    as_json: bool
-        Print JSON, one object per line.
-    """
-
-    quiet: Annotated[bool, Parameter(negative=(), show_default=False)] = False
-    as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False
+    quiet: Quiet = False
+    as_json: Json = False
 
     def output(self) -> "Output":
         """What the commands take."""
@@ -88,15 +81,11 @@ IN_WORDS = Speech()
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Manner:
-    """How a command that runs agents goes about it; none of it changes results.
+class Manner(Speech):
+    """How a command that runs agents goes about it, too; none of it changes results.
 
     Parameters
     ----------
-    quiet: bool
-        Say nothing but errors.
-    as_json: bool
-        Print JSON, one object per line.
     no_compile_cache: bool
         Neither read nor keep compiled programs in the user's cache folder.
     executor: str
@@ -109,8 +98,6 @@ class Manner:
         Which environments run in processes of their own: those that Cartwheel does not ship, all, or none.
     """
 
-    quiet: Annotated[bool, Parameter(negative=(), show_default=False)] = False
-    as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False
     no_compile_cache: Annotated[bool, Parameter(negative=(), show_default=False)] = False
     executor: Literal["inline", "processes", "ray"] | None = None
     workers: Count | None = None

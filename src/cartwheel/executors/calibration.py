@@ -159,10 +159,7 @@ def peak_bytes() -> int:
 
 
 def settled_bytes() -> int:
-    """The memory that this process has without what compiling took, half of its peak: what it has with a full cache.
-
-    The peak where the system cannot tell.
-    """
+    """The memory of this process, without what the compiler took and gave back; the peak where nobody can tell."""
     statm = Path("/proc/self/statm")
     if not statm.exists():
         return peak_bytes()
