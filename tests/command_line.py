@@ -5,18 +5,14 @@ from typing import Any
 
 import pytest
 
-from cartwheel.backend import AgentBackend
 from cartwheel.cli import app as cli
-from synthetic_executor import SyntheticBackend
+from synthetic_executor import SyntheticBackend, replace_agents
 
 
 def without_jax(monkeypatch: pytest.MonkeyPatch) -> SyntheticBackend:
     """The backend that trains the synthetic agent for all commands from now on."""
     synthetic = SyntheticBackend()
-    monkeypatch.setattr(AgentBackend, "check", lambda _, *arguments: synthetic.check(*arguments))
-    monkeypatch.setattr(AgentBackend, "default_lanes", lambda _, *arguments: synthetic.default_lanes(*arguments))
-    monkeypatch.setattr(AgentBackend, "file_sizes", lambda _, *arguments: synthetic.file_sizes(*arguments))
-    monkeypatch.setattr(AgentBackend, "make", lambda _, *arguments: synthetic.make(*arguments))
+    replace_agents(synthetic, monkeypatch.setattr)
     return synthetic
 
 

@@ -76,6 +76,9 @@ class WorkersBackend:
     def default_lanes(self, *_: object) -> int:
         return 1
 
+    def own_config(self, _: StudySpec) -> Config:
+        return {}
+
     def file_sizes(self, *_: object) -> FileSizes:
         return FileSizes(0, 0)
 

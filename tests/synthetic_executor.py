@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cartwheel.backend import AgentBackend
 from cartwheel.errors import CorruptCheckpoint
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, StartFrom, Work
 from cartwheel.records import CheckpointId, Config, Episode, Evaluation, FileSizes, Segment, SegmentId, StoredFile
@@ -154,6 +155,9 @@ class SyntheticBackend:
     def default_lanes(self, *_: object) -> int:
         return 1
 
+    def own_config(self, _: StudySpec) -> Config:
+        return {}
+
     def file_sizes(self, *_: object) -> FileSizes:
         seed = ["0", "tune", "0.0"]
         shard = encode({"rows": np.zeros(STATE_SIZE + 1)}, {"seed": seed})
@@ -165,6 +169,12 @@ class SyntheticBackend:
         say(f"{len(reachable)} configs to cover")
         self.made.append(self.executor_class(checkpoints, num_lanes=spec.engine.lanes, **self.settings))
         return self.made[-1]
+
+
+def replace_agents(backend: SyntheticBackend, replace: Callable[[type, str, Any], None] = setattr) -> None:
+    """From now on, commands and functions train the agents of ``backend`` where they would train real ones."""
+    for name in ("check", "default_lanes", "own_config", "file_sizes", "make"):
+        replace(AgentBackend, name, lambda _, *arguments, name=name: getattr(backend, name)(*arguments))
 
 
 def small_spec(**changes: Any) -> StudySpec:

@@ -34,6 +34,9 @@ class Backend(Protocol):
     def default_lanes(self, spec: StudySpec, reachable: Sequence[Config], num_agents: NumAgents) -> int:
         """How many agents share a program in a new study that does not say."""
 
+    def own_config(self, spec: StudySpec) -> Config:
+        """What the study's agents have where nothing is tuned, as far as that is known."""
+
     def make(
         self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Say
     ) -> TimedExecutor:
@@ -100,6 +103,9 @@ class AgentBackend:
         lane_bytes = needed_bytes(setup.task, setup.shape, 1)
         agents = num_agents(MAX_LANES * num_devices)
         return default_lanes(first.platform, agents, num_devices, lane_bytes, available_bytes(first))
+
+    def own_config(self, spec: StudySpec) -> Config:
+        return agent_setup(self.applied_to(spec), []).own
 
     def make(
         self, spec: StudySpec, reachable: Sequence[Config], checkpoints: CheckpointStore, say: Say

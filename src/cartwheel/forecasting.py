@@ -16,7 +16,7 @@ from cartwheel.rates import Rates
 from cartwheel.records import Config
 from cartwheel.spec import StudySpec
 from cartwheel.tuners.rehearsal import quick_tuner
-from cartwheel.tuning import NUM_FINALISTS, corners, kept_amount
+from cartwheel.tuning import NUM_FINALISTS, corners, kept_amount, with_own_defaults
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
     if spec.model == "simulator":
         cause = "what it costs to plan with the true dynamics is not foreseen"
         raise ConfigError(cause, "--dry-run, model", "run a shorter study, and see its report")
-    spec, reachable = backend.applied_to(spec), corners(spec)
+    spec, reachable = with_own_defaults(backend.applied_to(spec), backend), corners(spec)
     setup = agent_setup(spec, reachable)
     spreads_plans = setup.shape.spreads_plans
     prepare_jax(user_compile_cache() if backend.has_compile_cache else None, devices_for(spreads_plans))

@@ -11,6 +11,7 @@
     [space]
     name = "small"               # or own tables: [space.parameters.learning_rate] kind = "float", low = ...
     tune = "joint"               # or "model", "planner"
+    defaults = { num_epochs = 5 } # where it starts from; what is not given: the agent's own, written down at the start
 
     [agent]                      # what is fixed: hyperparameters (these are not tuned) and choices of shape
     planner = "icem"             # or preset = "mbrl-lib": what a published code has
@@ -46,7 +47,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from cartwheel.errors import ConfigError, did_you_mean
 from cartwheel.exploits import OnExploit
-from cartwheel.records import FAILURE_KINDS, MAX_LANES, FailureKind
+from cartwheel.records import FAILURE_KINDS, MAX_LANES, Config, FailureKind
 from cartwheel.toml_text import toml_text
 from cartwheel.user_files import read_user_file
 
@@ -96,11 +97,16 @@ class TunerSpec(BaseModel):
 
 
 class SpaceSpec(_Table):
-    """What is tuned: a known space by name, or own parameters, and which group of them."""
+    """What is tuned: a known space by name, or own parameters, and which group of them.
+
+    ``defaults`` are a known space's: where it starts from. A study that begins fills in what is not given
+    (``tuning.tune``); own parameters say theirs themselves.
+    """
 
     name: str | None = None
     tune: Literal["model", "planner", "joint"] = "joint"
     parameters: dict[str, dict[str, Any]] = {}
+    defaults: dict[str, bool | int | float | str] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -109,6 +115,8 @@ class SpaceSpec(_Table):
             return {"name": "small", **table}
         if isinstance(table, Mapping) and table.get("name") is not None:
             raise ValueError("give a name or own parameters, not both")
+        if isinstance(table, Mapping) and table.get("defaults"):
+            raise ValueError("defaults are for a space by name; own parameters have a default each")
         return table
 
 
@@ -207,7 +215,10 @@ class StudySpec(_Table):
         from cartwheel.spaces.space import Space
 
         try:
-            known = Space.from_dict(self.space.parameters) if self.space.name is None else get_space(self.space.name)
+            if self.space.name is None:
+                known = Space.from_dict(self.space.parameters)
+            else:
+                known = get_space(self.space.name).with_default(self.space.defaults)
             fixed = {name: value for name, value in self.agent.items() if not isinstance(value, list)}
             # who knows the true dynamics has no model to tune
             group = "planner" if self.model == "simulator" else self.space.tune
@@ -226,6 +237,25 @@ class StudySpec(_Table):
         except ValueError as error:
             raise ConfigError(str(error), "tuner", "correct the study file or the option") from error
         return tuner if self.on_exploit == "keep" else CountedReturns(tuner, self.on_exploit)
+
+    def as_begun(self, begun: "StudySpec") -> "StudySpec":
+        """This study, with what it leaves open as it was when it began: the number of lanes, and the defaults."""
+        spec = self
+        if "lanes" not in self.engine.model_fields_set:
+            spec = spec.with_lanes(begun.engine.lanes)
+        if self.space.name is not None and self.space.name == begun.space.name:
+            spec = spec.with_space_defaults({**begun.space.defaults, **self.space.defaults})
+        return spec
+
+    def with_lanes(self, lanes: int) -> "StudySpec":
+        """With so many agents in one program."""
+        return self.model_copy(update={"engine": self.engine.model_copy(update={"lanes": lanes})})
+
+    def with_space_defaults(self, defaults: Config) -> "StudySpec":
+        """In place of those that it has; by name, so that what is written of them stays the same."""
+        return self.model_copy(
+            update={"space": self.space.model_copy(update={"defaults": dict(sorted(defaults.items()))})}
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; ``parse_spec`` is the inverse."""

@@ -89,7 +89,8 @@ def tune(spec: StudySpec, run_dir: Path | None = None, running: Running | None =
     running = running or Running()
     for warning in tuner.state().get("warnings", ()):
         running.say(warning)
-    return _run(_Job(folder_path, "tune", spec, {}, spec, corners(spec), kept_amount(spec)), tuner, purpose, running)
+    job = _Job(folder_path, "tune", spec, {}, spec, corners(spec), kept_amount(spec))
+    return _run(job, StudySpec.make_tuner, purpose, running)
 
 
 def rerun(
@@ -142,7 +143,7 @@ def follow(path: Path, family: str, spec: StudySpec, schedule: Schedule, seeds: 
     sized = spec.model_copy(update={"num_episodes": max(spec.num_episodes, schedule.num_episodes)})
     amount = amount_of(FollowSchedule(schedule, len(seeds)), _num_best(spec, len(seeds)))
     job = _Job(path, family, spec, plan, sized, reachable, amount)
-    return _run(job, FollowSchedule(schedule, len(seeds)), purpose, running)
+    return _run(job, lambda _: FollowSchedule(schedule, len(seeds)), purpose, running)
 
 
 def kept_amount(spec: StudySpec) -> Amount:
@@ -166,10 +167,19 @@ def corners(spec: StudySpec) -> list[Config]:
     return [{name: values[min(k, len(values) - 1)] for name, values in ends.items()} for k in range(num_configs)]
 
 
-def _run(job: _Job, tuner: Tuner, purpose: Purpose, running: Running) -> Study:
+def with_own_defaults(spec: StudySpec, backend: Backend) -> StudySpec:
+    """The study, its named space starting from what the agent has untuned, or the nearest that is in range."""
+    if spec.space.name is None:
+        return spec
+    space, own = spec.make_space(), backend.own_config(spec)
+    known = {name: own[name] for name in space.names if name in own and name not in spec.space.defaults}
+    return spec.with_space_defaults(space.clip({**space.default, **known}))
+
+
+def _run(job: _Job, make_tuner: Callable[[StudySpec], Tuner], purpose: Purpose, running: Running) -> Study:
     running.backend.check(job.sized, job.reachable)
     with RunFolder.to_write(job.path) as folder:
-        job = _with_lanes(folder, job, tuner, running.backend)
+        job = _settled(folder, job, make_tuner, running.backend)
         _adopt(folder, job)
         should_stop = running.stop_check()
         executor = running.backend.make(job.sized, job.reachable, folder.checkpoints, running.say)
@@ -178,22 +188,22 @@ def _run(job: _Job, tuner: Tuner, purpose: Purpose, running: Running) -> Study:
             disk_use = DiskUse(folder, job.amount, executor.num_free, sizes, running.say)
             observers = (*running.observers, disk_use)
             policy = Policy(job.spec.failures.retries, job.spec.keep)
-            StudyLoop(folder, tuner, executor, purpose, observers, policy).run(should_stop)
+            StudyLoop(folder, make_tuner(job.spec), executor, purpose, observers, policy).run(should_stop)
         finally:
             executor.close()
     return Study(job.path)
 
 
-def _with_lanes(folder: RunFolder, job: _Job, tuner: Tuner, backend: Backend) -> _Job:
-    """Where nobody has said how many agents share a program: as the study was begun, or as suits the devices."""
-    if "lanes" in job.spec.engine.model_fields_set:
-        return job
-    if folder.is_blank:
-        lanes = backend.default_lanes(job.sized, job.reachable, lambda most: len(tuner.ask(most)))
+def _settled(folder: RunFolder, job: _Job, make_tuner: Callable[[StudySpec], Tuner], backend: Backend) -> _Job:
+    """What the study leaves open: as it was begun, or as suits agents and devices."""
+    if not folder.is_blank:
+        spec = job.spec.as_begun(spec_of(folder))
     else:
-        lanes = spec_of(folder).engine.lanes
-    engine = {"engine": job.spec.engine.model_copy(update={"lanes": lanes})}
-    spec, sized = (one.model_copy(update=engine) for one in (job.spec, job.sized))
+        spec = with_own_defaults(job.spec, backend) if job.kind == "tune" else job.spec
+        if "lanes" not in spec.engine.model_fields_set:
+            tuner = make_tuner(spec)
+            spec = spec.with_lanes(backend.default_lanes(job.sized, job.reachable, lambda most: len(tuner.ask(most))))
+    sized = spec.model_copy(update={"num_episodes": job.sized.num_episodes})
     return dataclasses.replace(job, spec=spec, sized=sized)
 
 

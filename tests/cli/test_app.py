@@ -445,14 +445,11 @@ assert not heavy, heavy
 
 UNREAD = """
 import sys
-from synthetic_executor import SyntheticBackend
+from synthetic_executor import SyntheticBackend, replace_agents
 from cartwheel.cli import app as cli
-from cartwheel.backend import AgentBackend
 
 backend = SyntheticBackend()
-AgentBackend.check = lambda self, *arguments: None
-AgentBackend.make = lambda self, *arguments: backend.make(*arguments)
-AgentBackend.file_sizes = lambda self, *arguments: backend.file_sizes(*arguments)
+replace_agents(backend)
 cli.main(sys.argv[1:])
 """
 
@@ -482,9 +479,8 @@ def test_nobody_reading_changes_nothing(run: Cli, words: list[str], code: ExitCo
 
 SLOW_STUDY = """
 import sys, time
-from synthetic_executor import SyntheticBackend, SyntheticExecutor
+from synthetic_executor import SyntheticBackend, SyntheticExecutor, replace_agents
 from cartwheel.cli import app as cli
-from cartwheel.backend import AgentBackend
 
 class Slow(SyntheticExecutor):
     def next_outcomes(self, timeout_s):
@@ -495,9 +491,7 @@ class Slow(SyntheticExecutor):
 
 backend = SyntheticBackend()
 backend.executor_class = Slow
-AgentBackend.check = lambda self, *arguments: None
-AgentBackend.make = lambda self, *arguments: backend.make(*arguments)
-AgentBackend.file_sizes = lambda self, *arguments: backend.file_sizes(*arguments)
+replace_agents(backend)
 cli.main(["tune", "study.toml", "--run-dir", "run", "--quiet"])
 """
 

@@ -18,12 +18,12 @@ import jax
 
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.arrays import to_arrays
-from cartwheel.backend import AgentBackend, agent_setup
+from cartwheel.backend import agent_setup
 from cartwheel.cli import app as cli
 from cartwheel.records import CheckpointId, Config
 from cartwheel.spec import StudySpec
 from cartwheel.store.checkpoints import CheckpointStore
-from synthetic_executor import SyntheticBackend, SyntheticExecutor
+from synthetic_executor import SyntheticBackend, SyntheticExecutor, replace_agents
 
 SHORTER = {
     r"--episodes \d{2,}": "--episodes 4",
@@ -74,8 +74,7 @@ def main() -> None:
         return {**arrays, **backend.weights(store.folder)}, manifest
 
     CheckpointStore.read = read  # type: ignore[method-assign]
-    for name in ("check", "default_lanes", "make"):
-        setattr(AgentBackend, name, lambda _, *arguments, name=name: getattr(backend, name)(*arguments))
+    replace_agents(backend)
     with contextlib.suppress(ModuleNotFoundError):
         __import__("registered")  # the tuner of a guide, where the folder has it
     for line in sys.stdin.read().splitlines():

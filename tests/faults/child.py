@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cartwheel.backend import AgentBackend
 from cartwheel.executors.work import Outcome
 from cartwheel.records import Evaluation, Segment
 from faults.steps import Fault, Steps, install
-from synthetic_executor import Lane, SyntheticBackend, SyntheticExecutor
+from synthetic_executor import Lane, SyntheticBackend, SyntheticExecutor, replace_agents
 
 TOLD, ERRORS, RAN, STEPS = "told.jsonl", "errors.txt", "ran.txt", "steps.txt"
 """Left beside the run folder: standard output and error, episodes that were begun, names of the steps on disk."""
@@ -72,9 +71,7 @@ def _use_synthetic_agents(ran: int, pause_s: float) -> None:
 
     backend = SyntheticBackend()
     backend.executor_class = Recording
-    AgentBackend.check = lambda _, *arguments: backend.check(*arguments)  # type: ignore[method-assign]
-    AgentBackend.file_sizes = lambda _, *arguments: backend.file_sizes(*arguments)  # type: ignore[method-assign]
-    AgentBackend.make = lambda _, *arguments: backend.make(*arguments)  # type: ignore[method-assign]
+    replace_agents(backend)
 
 
 def name_of(item: Segment | Evaluation) -> str:

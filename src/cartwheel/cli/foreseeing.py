@@ -8,12 +8,14 @@ from cartwheel.cli.commands import Output
 from cartwheel.errors import ExitCode
 from cartwheel.forecasting import forecast
 from cartwheel.spec import StudySpec
+from cartwheel.tuning import with_own_defaults
 
 
 def do_dry_run(spec: StudySpec, run_dir: Path, output: Output) -> ExitCode:
     """Say what a study would be and take."""
     assert isinstance(output.backend, AgentBackend)  # as the command line makes it
     output.note("measuring how fast this machine runs the study's programs ...")
+    spec = with_own_defaults(spec, output.backend)
     found = forecast(spec, output.backend)
     text = "\n".join([spec.to_toml(), *found.lines(run_dir)])
     output.say(text, settings=spec.to_dict(), wall_s=found.wall_s, **dataclasses.asdict(found))

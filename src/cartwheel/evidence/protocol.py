@@ -144,7 +144,7 @@ def expected_episodes(spec: StudySpec) -> int:
 
 def _is_same(spec: StudySpec, run_dir: Path) -> bool:
     old = spec_in(run_dir)
-    return not differences(old, spec) and old.num_episodes == spec.num_episodes
+    return not differences(old, spec.as_begun(old)) and old.num_episodes == spec.num_episodes
 
 
 def _kept(run_dir: Path, checkpoint: str, num_episodes: int) -> dict[int, list[float]]:

@@ -61,6 +61,16 @@ class Space:
         """The config of all defaults."""
         return {name: parameter.default for name, parameter in self.parameters.items()}
 
+    def with_default(self, config: Config) -> "Space":
+        """The space in which these values are defaults. Raises ValueError on unknown names and illegal values."""
+        default = {**self.default, **config}
+        self._check_names(default)
+        changed = (
+            _named(name, lambda value, p=parameter: dataclasses.replace(p, default=value), default[name])
+            for name, parameter in self.parameters.items()
+        )
+        return Space(dict(zip(self.names, changed, strict=True)))
+
     def acting(self, config: Config) -> frozenset[str]:
         """The names of the parameters that act in this config."""
         acting: dict[str, Value] = {}

@@ -73,6 +73,11 @@ class AgentSetup:
         defaults = default_config(self.shape.planner)
         return {**defaults, **{name: value for name, value in self.fixed.items() if name in defaults}}
 
+    @property
+    def own(self) -> dict[str, Any]:
+        """What the agent has where nothing is tuned: hyperparameters, and choices of shape."""
+        return {name: getattr(self.shape, name) for name in SHAPE_SETTINGS} | self.base
+
     def under(self, tuned: Mapping[str, Any]) -> "AgentSetup":
         """The setup of one agent, with these values in place of its own: hyperparameters and choices of shape.
 
