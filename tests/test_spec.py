@@ -140,6 +140,7 @@ def test_an_unknown_key_is_refused_with_the_closest_match() -> None:
         ({"agent": {"alpha": float("nan")}}, ["finite", "agent.alpha"]),
         ({"space": {"tune": "all"}}, ["'model', 'planner' or 'joint'", "space.tune"]),
         ({"space": {"name": "small", "parameters": {"x": {}}}}, ["not both", "space"]),
+        ({"space": {"parameters": {"x": {}}, "defaults": {"x": 1}}}, ["own parameters have a default each", "space"]),
         ({"tuner": "pbt"}, ["tuner"]),
         ({"env_id": ""}, ["env_id"]),
     ],
@@ -170,6 +171,8 @@ def test_what_is_missing_is_named() -> None:
         ({"tuner": {"name": "pbt", "population": 0}}, ["population must be at least 1"]),
         ({"space": {"name": "smal"}}, ["did you mean 'small'?"]),
         ({"space": {"parameters": {"x": {"kind": "float"}}}}, ["'x'", "missing key"]),
+        ({"space": {"defaults": {"alpa": 0.1}}}, ["no parameter 'alpa'", "did you mean 'alpha'?", "space"]),
+        ({"space": {"defaults": {"alpha": 0.9}}}, ["'alpha'", "default 0.9 is not between 0.0 and 0.4"]),
     ],
 )
 def test_unknown_tuners_spaces_and_settings_are_refused(changes: dict[str, Any], parts: list[str]) -> None:

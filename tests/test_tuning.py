@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from cartwheel.backend import AgentBackend
+from cartwheel.errors import ConfigError
 from cartwheel.records import Config
 from cartwheel.schedules.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec
-from cartwheel.tuning import Running, corners, rerun, tune
+from cartwheel.store.run_folder import RunFolder
+from cartwheel.tuning import Running, corners, rerun, spec_of, tune, with_own_defaults
 from synthetic_executor import SyntheticBackend, small_spec
 
 
@@ -37,3 +43,77 @@ def test_a_rerun_may_be_longer_than_its_study(tmp_path: Path) -> None:
     study = rerun(tmp_path / "run", schedule, name="long", num_seeds=1, running=Running(backend=Backend()))
     assert study.is_done
     assert asked == [7]
+
+
+class Own(SyntheticBackend):
+    """Its agents have few epochs, a horizon beyond every range, and what no space has."""
+
+    def own_config(self, _: StudySpec) -> Config:
+        return {"num_epochs": 7, "plan_horizon": 900, "width": 64}
+
+
+def defaults(run_dir: Path, backend: SyntheticBackend, **changes: Any) -> dict[str, Any]:
+    """Where a study starts from, as it is written down."""
+    tune(small_spec(**changes), run_dir, Running(backend=backend))
+    with RunFolder.to_read(run_dir) as folder:
+        return spec_of(folder).make_space().default
+
+
+def test_a_named_space_starts_from_what_the_agent_has(tmp_path: Path) -> None:
+    """Moved into the range; what the study file gives goes before, and what the agent does not say is the space's."""
+    usual = small_spec().make_space().default
+    own = defaults(tmp_path / "a", Own())
+    assert own == {**usual, "num_epochs": 7, "plan_horizon": 40}
+    given = defaults(tmp_path / "b", Own(), space={"name": "small", "defaults": {"num_epochs": 3}})
+    assert given == {**own, "num_epochs": 3}
+    model = defaults(tmp_path / "c", Own(), space={"name": "small", "tune": "model"})
+    assert model == {name: own[name] for name in ("learning_rate", "weight_decay", "num_epochs")}
+    parameters = {"num_epochs": {"kind": "int", "low": 1, "high": 9, "default": 2, "group": "model"}}
+    assert defaults(tmp_path / "d", Own(), space={"parameters": parameters}) == {"num_epochs": 2}
+
+
+def test_a_study_goes_on_from_where_it_started(tmp_path: Path) -> None:
+    """Whatever agents have by then; other defaults make another study."""
+    path = tmp_path / "run"
+    own = defaults(path, Own())
+    assert defaults(path, SyntheticBackend(), num_episodes=6) == own
+    with pytest.raises(ConfigError, match=r"space\.defaults\.num_epochs: 7 -> 3"):
+        defaults(path, Own(), num_episodes=6, space={"name": "small", "defaults": {"num_epochs": 3}})
+
+
+def test_the_default_config_of_fixed_is_the_agents_own(tmp_path: Path) -> None:
+    """So the control called default and new agents without a config are the same."""
+    study = tune(small_spec(tuner={"name": "fixed", "num_trials": 1}), tmp_path, Running(backend=Own()))
+    assert study.best.config["num_epochs"] == 7
+
+
+PAPERS_SPACES = {
+    "cartpole-swingup": "aistats2021-cartpole-shape",
+    "pets-reacher3d": "aistats2021-reacher-shape",
+    "pets-pusher": "aistats2021-pusher-shape",
+    "pets-halfcheetah": "aistats2021-halfcheetah-shape",
+    "pets-hopper": "aistats2021-halfcheetah-shape",
+}
+
+
+@pytest.mark.parametrize("task", PAPERS_SPACES)
+def test_the_papers_agents_start_where_its_spaces_do(task: str) -> None:
+    """Two tables from one publication: the preset's, and the space's defaults."""
+    study = {
+        "env_id": task,
+        "num_episodes": 1,
+        "agent": {"preset": "aistats2021"},
+        "space": {"name": PAPERS_SPACES[task]},
+    }
+    spec = StudySpec.model_validate(study)
+    begun = with_own_defaults(spec, AgentBackend(has_compile_cache=False))
+    assert begun.make_space() == spec.make_space()
+    assert set(begun.space.defaults) == set(spec.make_space().names)
+
+
+def test_a_task_of_its_own_settings_starts_from_them() -> None:
+    spec = StudySpec.model_validate({"env_id": "Pendulum-v1", "num_episodes": 1})
+    backend = AgentBackend(has_compile_cache=False)
+    begun = with_own_defaults(spec, backend).make_space().default
+    assert {name: backend.own_config(spec)[name] for name in begun} == begun
+    assert (begun["num_epochs"], begun["noise_exponent"]) == (5, 2.0)

@@ -115,6 +115,19 @@ def test_check_names_parameter_and_cause(change: dict[str, Any], message: str) -
         SPACE.check({**SPACE.default, **change})
 
 
+def test_defaults_may_be_others() -> None:
+    """Ranges stay; what is not named stays; types and ranges are held."""
+    changed = SPACE.with_default({"horizon": 7, "mode": "best"})
+    assert changed.default == {"rate": 1e-3, "horizon": 7, "mode": "best"}
+    assert changed.with_default(SPACE.default) == SPACE
+    with pytest.raises(ValueError, match="parameter 'horizon': default 41 is not between 5 and 40"):
+        SPACE.with_default({"horizon": 41})
+    with pytest.raises(ValueError, match="parameter 'mode': 'men' is not one of"):
+        SPACE.with_default({"mode": "men"})
+    with pytest.raises(ValueError, match="no parameter 'horizn' in the space: did you mean 'horizon'"):
+        SPACE.with_default({"horizn": 7})
+
+
 def test_choices_tell_true_from_one() -> None:
     choice = Choice((1, 2), default=1, group="model")
     choice.check(1)
