@@ -44,7 +44,8 @@ def _shared(shape: Any, num_lanes: int, device: Any) -> Any:
     return _compile_programs(task_for(Hostile, episode_length=LIMIT, maker=INSIDE), shape, num_lanes, device)
 
 
-def _compiled(task: Any, shape: Any, num_lanes: int, device: Any) -> Any:
+def _compiled(task: Any, shape: Any, num_lanes: int, device: Any, *, plays_whole: bool) -> Any:
+    assert not plays_whole
     assert (task.obs_size, task.action_size, task.episode_length, task.learned) == (
         OBS_SIZE,
         1,

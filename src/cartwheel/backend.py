@@ -173,7 +173,7 @@ def env_maker(spec: StudySpec, log: Path | None = None) -> "EnvMaker":
     from cartwheel.envs.isolated import EnvMaker
 
     task_file = None if spec.task_file is None else (spec.task_file.path, spec.task_file.sha256)
-    return EnvMaker(spec.engine.isolate, spec.engine.max_call_s, log, task_file)
+    return EnvMaker(spec.engine.isolate, spec.engine.max_call_s, log, task_file, spec.engine.whole_episodes)
 
 
 def _simulator_executor(setup: "AgentSetup", checkpoints: CheckpointStore, spec: StudySpec, say: Say) -> TimedExecutor:

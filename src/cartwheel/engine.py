@@ -12,7 +12,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import jax
@@ -26,19 +26,18 @@ from cartwheel.agents.pets.fit import fit_bounds
 from cartwheel.agents.pets.hypers import HostArray, PetsHypers, PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import PlanBounds, no_bounds, plan_bounds
 from cartwheel.agents.pets.propagation import World
-from cartwheel.envs.pool import EnvironmentFailed, Watched, make_env
+from cartwheel.envs.pool import EnvironmentFailed, Watched, WatchedEnv, make_env
 from cartwheel.envs.tasks import Task
-from cartwheel.programs import Programs, compile_programs, planning_sharding, plans_shape
-from cartwheel.records import Config, Episode, FailureKind
+from cartwheel.programs import Programs, compile_programs, planning_sharding
+from cartwheel.records import Config, Episode
+from cartwheel.rollouts import Abandoned, Failure, Rollout, empty_rollout, wild_action
 from cartwheel.seeds import seed_integer, seed_words
+from cartwheel.whole_episodes import POLL_S, Progress, collect
 
+_Act: TypeAlias = Callable[..., Any]
 MakeEnv: TypeAlias = Callable[[Task], Watched]
 HostState: TypeAlias = PetsState
 """A single agent's state as NumPy arrays."""
-
-
-class Abandoned(Exception):
-    """The running episode was given up because the caller asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +52,6 @@ class EpisodeJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """What broke an episode: its kind, and what there is to say about it on one line."""
-
-    kind: FailureKind
-    reason: str
-
-    @property
-    def is_models(self) -> bool:
-        """Whether it was the model."""
-        return self.kind in ("non_finite_training", "diverged_model")
-
-
-@dataclass(frozen=True, slots=True)
 class EpisodeResult:
     """A lane's finished episode and its transitions (arrays [length, ...]).
 
@@ -77,30 +63,13 @@ class EpisodeResult:
     failure: Failure | None = None
 
 
-@dataclass(slots=True)
-class _Rollout:
-    """The real transitions of one episode of every lane, being collected."""
-
-    obs: NDArray[np.float32]  # [L, T, O]
-    action: NDArray[np.float32]  # [L, T, A]
-    next_obs: NDArray[np.float32]  # [L, T, O]
-    reward: NDArray[np.float32]  # [L, T]
-    terminated: NDArray[np.float32]  # [L, T]
-    plans: NDArray[np.float32]  # [L, R, H, A], those of plan_steps
-    returns: NDArray[np.float64]  # [L]
-    lengths: NDArray[np.int32]  # [L]
-    failures: dict[int, Failure] = field(default_factory=dict)
-    plan_s: float = 0.0
-    env_s: float = 0.0
-
-
 def random_key(*names: int | str) -> NDArray[np.uint32]:
     """The raw JAX key [2] that names address."""
     return np.asarray(seed_words(*names)[:2], np.uint32)
 
 
 class Engine:
-    """Runs agents of one task and shape on one device."""
+    """Runs agents of one task and shape on one device. ``num_steps``: that its episodes had so far."""
 
     def __init__(
         self, task: Task, shape: PetsShape, num_lanes: int, device: Any = None, make: MakeEnv = make_env
@@ -109,7 +78,9 @@ class Engine:
         self.device = device if device is not None else jax.devices()[0]
         self._planning = planning_sharding(shape, self.device)
         self.compile_s = 0.0
+        self.num_steps = 0
         self._envs = [make(task) for _ in range(num_lanes)]
+        self._plays_whole = all(env.is_formula for env in self._envs) and not shape.spreads_plans
         self._programs = self._compile()
         self._states: PetsState = self._programs.init(self._put(np.zeros((num_lanes, 2), np.uint32)))
 
@@ -151,21 +122,10 @@ class Engine:
         fit_s = time.perf_counter() - started
         return {lane: self._result(lane, jobs, rollout, metrics, fit_s) for lane in jobs}
 
-    def _roll_out(
-        self, jobs: Mapping[int, EpisodeJob], hypers: PetsHypers, should_stop: Callable[[], bool]
-    ) -> _Rollout:
-        length, (obs_size, action_size) = self.task.episode_length, (self.task.obs_size, self.task.action_size)
-        rollout = _Rollout(
-            obs=np.zeros((self.num_lanes, length, obs_size), np.float32),
-            action=np.zeros((self.num_lanes, length, action_size), np.float32),
-            next_obs=np.zeros((self.num_lanes, length, obs_size), np.float32),
-            reward=np.zeros((self.num_lanes, length), np.float32),
-            terminated=np.zeros((self.num_lanes, length), np.float32),
-            plans=np.full(plans_shape(self.task, self.shape, self.num_lanes), np.nan, np.float32),
-            returns=np.zeros(self.num_lanes),
-            lengths=np.zeros(self.num_lanes, np.int32),
-        )
-        obs = np.zeros((self.num_lanes, obs_size), np.float32)
+    def _roll_out(self, jobs: Mapping[int, EpisodeJob], hypers: PetsHypers, should_stop: Callable[[], bool]) -> Rollout:
+        rollout = empty_rollout(self.task, self.shape, self.num_lanes)
+        obs = np.zeros((self.num_lanes, self.task.obs_size), np.float32)
+        started = time.perf_counter()
         running = set(jobs)
         for lane, job in jobs.items():
             try:
@@ -173,21 +133,72 @@ class Engine:
             except EnvironmentFailed as error:
                 rollout.failures[lane] = Failure(error.kind, str(error))
                 running.discard(lane)
-        memory = self._programs.begin()
+        rollout.env_s += time.perf_counter() - started
         models = self._put_to_plan(World(self._states.weights, self._states.normaliser))
-        bounds = self._plan_bounds(jobs, hypers)
-        device_hypers = self._put_to_plan(hypers)
+        bounds, device_hypers = self._plan_bounds(jobs, hypers), self._put_to_plan(hypers)
         is_random, keys = self._put_to_plan(self._per_lane(jobs, "act"))
-        place_of = {t: place for place, t in enumerate(plan_steps(length))}
-        for t in range(length):
+
+        def act(memory: Any, *rest: Any) -> Any:
+            """The compiled program on what stays for the episode, and on what changes from call to call."""
+            *seen, last = rest
+            return self._programs.act(models, memory, device_hypers, bounds, *seen, is_random, keys, last)
+
+        if self._plays_whole:
+            self._play(running, rollout, obs, act, should_stop)
+        else:
+            self._step(running, rollout, obs, act, should_stop)
+        return rollout
+
+    def _play(
+        self, running: set[int], rollout: Rollout, obs: NDArray[np.float32], act: _Act, should_stop: Callable[[], bool]
+    ) -> None:
+        """Whole episodes of the lanes, by the task's equations; their environments look at them afterwards."""
+        started = time.perf_counter()
+        is_running = np.isin(np.arange(self.num_lanes), list(running))
+        begun = self._programs.begin()._replace(**self._put({"obs": obs, "is_running": is_running}))
+        collect(self._played(act, begun, should_stop), rollout)
+        played = time.perf_counter()
+        for lane in sorted(running):
+            env, length = self._envs[lane], rollout.lengths[lane]
+            assert isinstance(env, WatchedEnv)  # no other is a formula
+            try:
+                env.watch(rollout.next_obs[lane, :length], rollout.reward[lane, :length])
+            except EnvironmentFailed as error:
+                rollout.failures[lane] = Failure(error.kind, str(error))
+                rollout.lengths[lane] = env.step_index - 1
+        rollout.plan_s += played - started
+        rollout.env_s += time.perf_counter() - played
+
+    def _played(self, act: _Act, now: Progress, should_stop: Callable[[], bool]) -> Progress:
+        """The end of the episodes. Twice as many steps at once every time, but for pauses to ask whether to stop."""
+        t, at_once, length = 0, 1, self.task.episode_length
+        while t < length and np.asarray(now.is_running).any():
+            if should_stop():
+                raise Abandoned
+            started = time.perf_counter()
+            stop = min(t + at_once, length)
+            now = act(now, np.asarray(stop, np.int32))
+            jax.block_until_ready(now.t)
+            self.num_steps += stop - t
+            t = stop
+            if time.perf_counter() - started < POLL_S / 2:
+                at_once *= 2
+        return now
+
+    def _step(
+        self, running: set[int], rollout: Rollout, obs: NDArray[np.float32], act: _Act, should_stop: Callable[[], bool]
+    ) -> None:
+        """The lanes' environments, step by step, until all episodes have ended."""
+        memory = self._programs.begin()
+        place_of = {t: place for place, t in enumerate(plan_steps(self.task.episode_length))}
+        for t in range(self.task.episode_length):
             if should_stop():
                 raise Abandoned
             if not running:
                 break
             started = time.perf_counter()
-            action, memory, plan = self._programs.act(
-                models, memory, device_hypers, bounds, self._put_to_plan(obs), is_random, keys, np.asarray(t, np.int32)
-            )
+            action, memory, plan = act(memory, self._put_to_plan(obs), np.asarray(t, np.int32))
+            self.num_steps += 1
             host_action = np.asarray(action)
             if t in place_of:
                 rollout.plans[:, place_of[t]] = np.asarray(plan)
@@ -195,12 +206,11 @@ class Engine:
             self._step_envs(running, rollout, obs, host_action, t)
             rollout.plan_s += planned - started
             rollout.env_s += time.perf_counter() - planned
-        return rollout
 
     def _step_envs(
         self,
         running: set[int],
-        rollout: _Rollout,
+        rollout: Rollout,
         obs: NDArray[np.float32],
         action: NDArray[np.float32],
         t: int,
@@ -208,7 +218,7 @@ class Engine:
         """Step every running lane, in place: ``obs`` moves on, ended lanes leave ``running``."""
         for lane in sorted(running):
             if not np.isfinite(action[lane]).all():
-                rollout.failures[lane] = Failure("diverged_model", f"step {t + 1}: the planned action is not finite")
+                rollout.failures[lane] = wild_action(t + 1)
                 running.discard(lane)
                 continue
             try:
@@ -241,7 +251,7 @@ class Engine:
             keys[lane] = random_key(*job.seed, job.index, purpose)
         return is_random, keys
 
-    def _learn(self, jobs: Mapping[int, EpisodeJob], hypers: PetsHypers, rollout: _Rollout) -> dict[str, NDArray[Any]]:
+    def _learn(self, jobs: Mapping[int, EpisodeJob], hypers: PetsHypers, rollout: Rollout) -> dict[str, NDArray[Any]]:
         """Append and fit on the lanes of ``jobs``; the others keep their state."""
         if not jobs:
             return {}
@@ -269,7 +279,7 @@ class Engine:
         self,
         lane: int,
         jobs: Mapping[int, EpisodeJob],
-        rollout: _Rollout,
+        rollout: Rollout,
         metrics: Mapping[str, NDArray[Any]],
         fit_s: float,
     ) -> EpisodeResult:
@@ -300,7 +310,7 @@ class Engine:
 
     def _compile(self) -> Programs:
         started = time.perf_counter()
-        programs = compile_programs(self.task, self.shape, self.num_lanes, self.device)
+        programs = compile_programs(self.task, self.shape, self.num_lanes, self.device, plays_whole=self._plays_whole)
         self.compile_s = time.perf_counter() - started
         return programs
 

@@ -13,20 +13,26 @@ import numpy as np
 from jax import Array, lax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
+from cartwheel import whole_episodes as whole
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.agent import PetsState
 from cartwheel.agents.pets.buffer import Buffer, host_transitions, row_shapes
-from cartwheel.agents.pets.diagnostics import Experience, plan_steps
+from cartwheel.agents.pets.diagnostics import Experience
 from cartwheel.agents.pets.fit import fit_bounds
 from cartwheel.agents.pets.hypers import PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import DEVICES, no_bounds
 from cartwheel.agents.pets.propagation import World
 from cartwheel.envs.tasks import Task
+from cartwheel.rollouts import plans_shape
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """The compiled functions of a cohort. Being compiled ahead, they refuse a call that would need recompiling."""
+    """The compiled functions of a cohort. Being compiled ahead, they refuse a call that would need recompiling.
+
+    ``begin`` and ``act`` are an episode step by step. Where whole episodes are played, ``begin`` is that of
+    ``whole_episodes``, and ``act`` its ``played``.
+    """
 
     init: Callable[..., Any]
     begin: Callable[..., Any]
@@ -35,9 +41,59 @@ class Programs:
     learn: Callable[..., Any]
 
 
-def compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any) -> Programs:
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """An agent's functions over lanes; their types are those of ``agents.pets.agent``, with a lane axis in front."""
+
+    task: Task
+    shape: PetsShape
+    num_lanes: int
+
+    def init(self, keys: Array) -> PetsState:
+        return jax.vmap(lambda key: pets.init(self.task, self.shape, jax.random.wrap_key_data(key)))(keys)
+
+    def begin(self) -> Any:
+        one = pets.begin_episode(self.task, self.shape)
+        return jax.tree.map(lambda leaf: jnp.repeat(leaf[None], self.num_lanes, axis=0), one)
+
+    def load(self, states: PetsState, one: PetsState, lane: Array) -> Any:
+        # a scatter, as `.at[lane].set` would be, takes XLA several times as long to compile
+        return jax.tree.map(lambda all_, new: lax.dynamic_update_index_in_dim(all_, new, lane, 0), states, one)
+
+    def act(
+        self, models: Any, memory: Any, hypers: Any, bounds: Any, obs: Any, is_random: Any, keys: Any, t: Any
+    ) -> Any:
+        def one(model: Any, memory: Any, hypers: Any, obs: Any, is_random: Any, key: Any) -> Any:
+            key = jax.random.fold_in(jax.random.wrap_key_data(key), t)
+            return pets.act(self.task, self.shape, model, memory, hypers, bounds, obs, is_random, key)
+
+        return jax.vmap(one)(models, memory, hypers, obs, is_random, keys)
+
+    def begin_whole(self) -> whole.Progress:
+        plans = jnp.full(plans_shape(self.task, self.shape, self.num_lanes), jnp.nan, jnp.float32)
+        return whole.begin(self.task, self.begin(), plans)
+
+    def play(self, models: Any, now: Any, hypers: Any, bounds: Any, is_random: Any, keys: Any, stop: Any) -> Any:
+        def act(memory: Any, obs: Any, t: Any) -> Any:
+            return self.act(models, memory, hypers, bounds, obs, is_random, keys, t)
+
+        return whole.played(self.task, act, now, stop)
+
+    def learn(self, states: Any, experience: Any, learns: Any, hypers: Any, bounds: Any, keys: Any) -> Any:
+        def one(state: Any, experience: Any, learns: Any, hypers: Any, key: Any) -> Any:
+            key = jax.random.wrap_key_data(key)
+            after, metrics = pets.learn(self.task, self.shape, state, experience, hypers, bounds, key)
+            return _chosen(learns, after, state), metrics
+
+        return jax.vmap(one)(states, experience, learns, hypers, keys)
+
+
+def compile_programs(
+    task: Task, shape: PetsShape, num_lanes: int, device: Any, *, plays_whole: bool = False
+) -> Programs:
     """For so many lanes of a device. Arrays of planning may lie on others as well (see ``planning_sharding``)."""
     sharding, planning = SingleDeviceSharding(device), planning_sharding(shape, device)
+    cohort, scalar = Cohort(task, shape, num_lanes), np.asarray(0, np.int32)
 
     def struct(shape: tuple[int, ...], dtype: Any, sharding: Sharding = sharding) -> Any:
         return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
@@ -49,53 +105,27 @@ def compile_programs(task: Task, shape: PetsShape, num_lanes: int, device: Any) 
         jitted = jax.jit(function, out_shardings=out, **options)
         return jitted.lower(*arguments).compile()
 
-    def init(keys: Array) -> PetsState:
-        return jax.vmap(lambda key: pets.init(task, shape, jax.random.wrap_key_data(key)))(keys)
-
-    def begin() -> Any:
-        one = pets.begin_episode(task, shape)
-        return jax.tree.map(lambda leaf: jnp.repeat(leaf[None], num_lanes, axis=0), one)
-
-    def load(states: PetsState, one: PetsState, lane: Array) -> Any:
-        # a scatter, as `.at[lane].set` would be, takes XLA several times as long to compile
-        return jax.tree.map(lambda all_, new: lax.dynamic_update_index_in_dim(all_, new, lane, 0), states, one)
-
-    # the types of these are those of pets.act and pets.learn, with a lane axis in front
-    def act(models: Any, memory: Any, hypers: Any, bounds: Any, obs: Any, is_random: Any, keys: Any, t: Any) -> Any:
-        def one(model: Any, memory: Any, hypers: Any, obs: Any, is_random: Any, key: Any) -> Any:
-            key = jax.random.fold_in(jax.random.wrap_key_data(key), t)
-            return pets.act(task, shape, model, memory, hypers, bounds, obs, is_random, key)
-
-        return jax.vmap(one)(models, memory, hypers, obs, is_random, keys)
-
-    def learn(states: Any, experience: Any, learns: Any, hypers: Any, bounds: Any, keys: Any) -> Any:
-        def one(state: Any, experience: Any, learns: Any, hypers: Any, key: Any) -> Any:
-            key = jax.random.wrap_key_data(key)
-            after, metrics = pets.learn(task, shape, state, experience, hypers, bounds, key)
-            return _chosen(learns, after, state), metrics
-
-        return jax.vmap(one)(states, experience, learns, hypers, keys)
-
-    lanes, length = num_lanes, task.episode_length
-    keys = abstract(np.zeros((lanes, 2), np.uint32))
-    states = abstract(jax.eval_shape(init, keys))
-    memory = abstract(jax.eval_shape(begin))
-    hypers = abstract(hypers_from_configs([{}] * lanes, shape.planner))
-    flags, counts = abstract(np.zeros(lanes, bool)), abstract(np.zeros(lanes, np.int32))
-    scalar = np.asarray(0, np.int32)
-    columns = {name: np.zeros((lanes, length, *size), np.float32) for name, size in row_shapes(task).items()}
-    episode = abstract(host_transitions(**columns))
-    experience = Experience(episode, counts, struct(plans_shape(task, shape, lanes), np.float32))
-    obs = abstract(np.zeros((lanes, task.obs_size), np.float32))
+    keys = abstract(np.zeros((num_lanes, 2), np.uint32))
+    states = abstract(jax.eval_shape(cohort.init, keys))
+    hypers = abstract(hypers_from_configs([{}] * num_lanes, shape.planner))
+    flags, counts = abstract(np.zeros(num_lanes, bool)), abstract(np.zeros(num_lanes, np.int32))
+    columns = {name: (num_lanes, task.episode_length, *size) for name, size in row_shapes(task).items()}
+    episode = host_transitions(**{name: struct(size, np.float32) for name, size in columns.items()})
+    experience = Experience(episode, counts, struct(plans_shape(task, shape, num_lanes), np.float32))
+    obs = abstract(np.zeros((num_lanes, task.obs_size), np.float32))
     one = jax.tree.map(lambda leaf: struct(leaf.shape[1:], leaf.dtype), states)
-    models = World(states.weights, states.normaliser)
-    planned = abstract((models, memory, hypers, no_bounds(shape), obs, flags, keys), planning)
+    models, bounds = World(states.weights, states.normaliser), no_bounds(shape)
+    begin, act = (cohort.begin_whole, cohort.play) if plays_whole else (cohort.begin, spread(cohort.act, planning))
+    seen = () if plays_whole else (obs,)  # whole episodes see for themselves
+    planned = abstract((models, jax.eval_shape(begin), hypers, bounds, *seen, flags, keys), planning)
     return Programs(
-        init=compiled(init, keys),
+        init=compiled(cohort.init, keys),
         begin=compiled(begin, out=planning),
-        load=compiled(load, states, one, scalar, donate_argnums=0),
-        act=compiled(spread(act, planning), *planned, scalar, out=planning, donate_argnums=1),
-        learn=compiled(learn, states, experience, flags, hypers, fit_bounds(0, 0, shape), keys, donate_argnums=0),
+        load=compiled(cohort.load, states, one, scalar, donate_argnums=0),
+        act=compiled(act, *planned, scalar, out=planning, donate_argnums=1),
+        learn=compiled(
+            cohort.learn, states, experience, flags, hypers, fit_bounds(0, 0, shape), keys, donate_argnums=0
+        ),
     )
 
 
@@ -132,8 +162,3 @@ def _chosen(learns: Array, after: PetsState, before: PetsState) -> PetsState:
         normaliser=choose(after.normaliser, before.normaliser),
         replay=Buffer(after.replay.rows, choose(after.replay.num_rows, before.replay.num_rows)),
     )
-
-
-def plans_shape(task: Task, shape: PetsShape, num_lanes: int) -> tuple[int, ...]:
-    """Of the plans that are kept of an episode [L, R, H, A]."""
-    return num_lanes, len(plan_steps(task.episode_length)), shape.max_horizon, task.action_size

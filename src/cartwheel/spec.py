@@ -19,6 +19,7 @@
     [engine]
     lanes = 1                    # agents in one program; default: 1, and on GPUs as many as there are at a time
     deterministic = true         # the same bits in every process, also on a GPU, where it costs speed; default: false
+    whole_episodes = true        # environments that are formulas need not be stepped; default: false
     max_call_s = 300.0           # an environment that takes longer for a step hangs
     isolate = "foreign"          # or "all", "none": which environments run in processes of their own
     executor = "processes"       # or "inline" (default), "ray": where agents run; changes no result
@@ -134,7 +135,8 @@ class EngineSpec(_Table):
     own it is killed, and fails its segment; so is a worker process; inside the study's process it stops the study,
     resumably. ``foreign`` are those that neither Cartwheel brings along nor it has formulas for. ``workers`` and
     ``max_worker_memory_mib`` are not for ``inline``, and Ray watches memory itself. ``deterministic`` is about GPUs
-    (``executors/xla.py``): a CPU always computes the same bits.
+    (``executors/xla.py``): a CPU always computes the same bits. ``whole_episodes`` is about tasks with ``equations``:
+    an episode is one program then (``whole_episodes.py``), in float32 and with other bits.
     """
 
     lanes: int = Field(default=1, ge=1, le=MAX_LANES)
@@ -144,6 +146,7 @@ class EngineSpec(_Table):
     max_worker_memory_mib: int | None = Field(default=None, ge=1)
     isolate: Literal["foreign", "all", "none"] = "foreign"
     deterministic: bool = False
+    whole_episodes: bool = False
 
 
 class FailuresSpec(_Table):

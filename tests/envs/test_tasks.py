@@ -167,7 +167,7 @@ def test_absolute_targets_that_make_no_sense_are_refused() -> None:
 
 def test_unknown_dynamics_are_said_to_be_unknown() -> None:
     """A task without equations has no ceiling, and the error says so."""
-    env = make_env(probes.CLIFF.task)
+    env = make_env(dataclasses.replace(probes.CLIFF.task, equations=None))
     with pytest.raises(ValueError, match="'probe-cliff': its true dynamics are not known"):
         true_dynamics(env)
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
+from cartwheel.envs import equations
 from cartwheel.envs.task import Action, Obs, Scalar, States, Task, never, thrice
 
 # --- CartPole swing-up (Chua et al. 2018; own MJCF) ------------------------------------------------------------
@@ -69,6 +70,7 @@ CARTPOLE_BALANCE = Task(
     reward_bound=1.0,
     state_bound=100.0,
     terminated=_pole_fell,
+    equations=equations.pole,
     # the first episodes last twenty steps: without many passes over so few rows nothing is learned
     defaults={"num_epochs": 50, "plan_horizon": 15, "initial_std": 0.5},
 )
@@ -103,6 +105,7 @@ PENDULUM = Task(
     terminated=never,
     state_bound=8.0,
     next_obs=_pendulum_next_obs,
+    equations=equations.pendulum,
     defaults={"num_epochs": 5, "initial_std": 0.5, "noise_exponent": 2.0},
 )
 
@@ -244,6 +247,7 @@ MOUNTAIN_CAR = Task(
     state_bound=1.3,
     terminated=_car_terminated,
     planner_reward=_car_planner_reward,
+    equations=equations.mountain_car,
 )
 
 
@@ -265,6 +269,7 @@ LINE = Task(
     reward=_line_reward,
     reward_bound=1e3,
     terminated=never,
+    equations=equations.line,
     # an episode is one batch, so many passes; the best plan is full left, full right, rest: white noise finds it
     defaults={"num_epochs": 100, "plan_horizon": 10, "initial_std": 0.5, "noise_exponent": 0.0},
 )

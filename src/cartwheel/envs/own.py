@@ -12,6 +12,7 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from cartwheel.envs import balance, refreshed, robots, tasks
+from cartwheel.envs.equations import line
 from cartwheel.envs.tasks import Task
 
 
@@ -36,8 +37,7 @@ class Line(gymnasium.Env[NDArray[np.float64], NDArray[np.float32]]):
         return self._state.copy(), {}
 
     def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float64], float, bool, bool, dict[str, Any]]:
-        velocity = self._state[1] + float(action[0])
-        self._state = np.array([self._state[0] + velocity, velocity])
+        self._state = line(self._state, np.asarray(action, np.float64), np)
         return self._state.copy(), -0.001 * float(self._state[0] ** 2), False, False, {}
 
 

@@ -43,6 +43,8 @@ class Watched(Protocol):
     @property
     def task(self) -> Task: ...
     @property
+    def is_formula(self) -> bool: ...
+    @property
     def warnings(self) -> Mapping[str, int]: ...
     @property
     def metrics(self) -> dict[str, float]: ...
@@ -57,11 +59,13 @@ class Watched(Protocol):
 class WatchedEnv:
     """One environment of a task, reset by seed and stepped with float32 observations.
 
+    ``is_formula``: whoever has it may play on by the task's equations instead, and tell ``watch``.
     ``warnings`` counts since the last reset what ``PhysicsAudit`` found, ``metrics`` is what it measured.
     """
 
     task: Task
     env: Env
+    is_formula: bool = False
     step_index: int = 0
     is_over: bool = False
     _audit: PhysicsAudit = field(init=False)
@@ -115,6 +119,12 @@ class WatchedEnv:
             vector = self._checked(obs)
             self._watch(vector, reward)
         return vector, reward, bool(terminated)
+
+    def watch(self, next_obs: NDArray[np.float32], rewards: NDArray[np.float32]) -> None:
+        """See an episode that was played without this environment: observations [T, O] and rewards [T] of its steps."""
+        for obs, reward in zip(next_obs, rewards, strict=True):
+            self.step_index += 1
+            self._watch(obs, float(reward))
 
     def close(self) -> None:
         close(self.env)

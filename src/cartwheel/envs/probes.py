@@ -23,11 +23,10 @@ from cartwheel.envs.tasks import Task, never, register_task
 
 @dataclass(frozen=True)
 class Probe:
-    """A task with its environment: where episodes start, how a step moves, and the best possible return."""
+    """A task with its environment: where episodes start, and the best possible return."""
 
     task: Task
     start: tuple[float, ...]
-    move: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
     best_return: float
 
 
@@ -47,21 +46,38 @@ def _task(name: str, obs_size: int, episode_length: int, reward: Callable[[Any, 
 
 BANDIT = Probe(
     # the bounds are not symmetric: a planner's [-1, 1] is not the environment's
-    _task("bandit", 1, 1, lambda obs, action, after: -((action[0] - 0.7) ** 2), action_low=(-1.0,), action_high=(3.0,)),
+    _task(
+        "bandit",
+        1,
+        1,
+        lambda obs, action, after: -((action[0] - 0.7) ** 2),
+        equations=lambda obs, action, xp: obs,
+        action_low=(-1.0,),
+        action_high=(3.0,),
+    ),
     start=(0.0,),
-    move=lambda obs, action: obs,
     best_return=0.0,
 )
 DELAY = Probe(
-    _task("delay", 3, 8, lambda obs, action, after: -((after[2] - 0.5) ** 2)),
+    _task(
+        "delay",
+        3,
+        8,
+        lambda obs, action, after: -((after[2] - 0.5) ** 2),
+        equations=lambda obs, action, xp: xp.concatenate([action[..., :1], obs[..., :2]], axis=-1),
+    ),
     start=(0.0, 0.0, 0.0),
-    move=lambda obs, action: np.asarray([action[0], obs[0], obs[1]]),
     best_return=-0.5,  # for the first two steps nothing can be done
 )
 INTEGRATOR = Probe(
-    _task("integrator", 1, 8, lambda obs, action, after: -(after[0] ** 2)),
+    _task(
+        "integrator",
+        1,
+        8,
+        lambda obs, action, after: -(after[0] ** 2),
+        equations=lambda obs, action, xp: obs + 0.25 * action,
+    ),
     start=(1.0,),
-    move=lambda obs, action: obs + 0.25 * action,
     best_return=-(0.75**2 + 0.5**2 + 0.25**2),
 )
 CLIFF = Probe(
@@ -70,10 +86,10 @@ CLIFF = Probe(
         1,
         8,
         lambda obs, action, after: after[0],
+        equations=lambda obs, action, xp: obs + 0.5 * action,
         terminated=lambda after: after[0] > 1.0,
     ),
     start=(0.0,),
-    move=lambda obs, action: obs + 0.5 * action,
     best_return=7.5,  # 0.5, then 1.0 seven times; who goes on at full speed gets 0.5 + 1.0 + 1.5
 )
 PROBES = (BANDIT, DELAY, INTEGRATOR, CLIFF)
@@ -97,7 +113,8 @@ class ProbeEnv(gymnasium.Env):
 
     def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float64], float, bool, bool, dict[str, Any]]:
         task, before = self._probe.task, self._obs
-        self._obs = np.asarray(self._probe.move(before, np.asarray(action, np.float64)))
+        assert task.equations is not None
+        self._obs = np.asarray(task.equations(before, np.asarray(action, np.float64), np))
         reward: Any = task.reward(before, action, self._obs)  # type: ignore[arg-type,misc]  # plain arithmetic
         ended = task.has_termination and bool(task.terminated(self._obs))  # type: ignore[arg-type,misc]  # likewise
         return self._obs.copy(), float(reward), ended, False, {}

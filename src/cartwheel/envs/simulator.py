@@ -16,7 +16,6 @@ import numpy as np
 from gymnasium.envs.mujoco import MujocoEnv
 from numpy.typing import NDArray
 
-from cartwheel.envs import balance
 from cartwheel.envs.pool import WatchedEnv
 from cartwheel.envs.task import Task
 
@@ -32,10 +31,9 @@ def true_dynamics(env: WatchedEnv, on_broken: Callable[[int], None] = lambda num
     inner = env.env.unwrapped
     if isinstance(inner, MujocoEnv):
         return _mujoco_rollout(env.task, inner, on_broken)
-    equations = _EQUATIONS.get(env.task.id)
-    if equations is None:
+    if env.task.equations is None:
         raise ValueError(f"env_id {env.task.id!r}: its true dynamics are not known; use a MuJoCo task")
-    return _equation_rollout(equations)
+    return _equation_rollout(env.task.equations)
 
 
 def _mujoco_rollout(task: Task, env: Any, on_broken: Callable[[int], None]) -> Rollout:
@@ -71,43 +69,13 @@ def _mujoco_rollout(task: Task, env: Any, on_broken: Callable[[int], None]) -> R
     return roll_out
 
 
-def _equation_rollout(equations: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]) -> Rollout:
+def _equation_rollout(equations: Callable[[Any, Any, Any], Any]) -> Rollout:
     def roll_out(obs: NDArray[np.float32], actions: NDArray[np.float32]) -> NDArray[np.float32]:
         states = np.tile(obs.astype(np.float64), (len(actions), 1))
         steps = []
         for t in range(actions.shape[1]):
-            states = equations(states, actions[:, t].astype(np.float64))
+            states = equations(states, actions[:, t].astype(np.float64), np)
             steps.append(states)
         return np.stack(steps, axis=1).astype(np.float32)
 
     return roll_out
-
-
-def _pendulum(obs: NDArray[Any], action: NDArray[Any]) -> NDArray[Any]:
-    """Gymnasium's Pendulum-v1: g = 10, m = l = 1, dt = 0.05, semi-implicit Euler, |t'| <= 8."""
-    angle, velocity = np.arctan2(obs[:, 1], obs[:, 0]), obs[:, 2]
-    torque = np.clip(action[:, 0], -2.0, 2.0)
-    velocity = np.clip(velocity + (15.0 * np.sin(angle) + 3.0 * torque) * 0.05, -8.0, 8.0)
-    angle = angle + velocity * 0.05
-    return np.stack([np.cos(angle), np.sin(angle), velocity], axis=1)
-
-
-def _mountain_car(obs: NDArray[Any], action: NDArray[Any]) -> NDArray[Any]:
-    """Gymnasium's MountainCarContinuous-v0: a wall on the left, |v| <= 0.07."""
-    push = 0.0015 * np.clip(action[:, 0], -1.0, 1.0)
-    velocity = np.clip(obs[:, 1] + push - 0.0025 * np.cos(3.0 * obs[:, 0]), -0.07, 0.07)
-    position = np.clip(obs[:, 0] + velocity, -1.2, 0.6)
-    return np.stack([position, np.where((position == -1.2) & (velocity < 0.0), 0.0, velocity)], axis=1)
-
-
-def _line(obs: NDArray[Any], action: NDArray[Any]) -> NDArray[Any]:
-    velocity = obs[:, 1] + action[:, 0]
-    return np.stack([obs[:, 0] + velocity, velocity], axis=1)
-
-
-_EQUATIONS = {
-    "cartpole-balance": balance.advance,
-    "MountainCarContinuous-v0": _mountain_car,
-    "Pendulum-v1": _pendulum,
-    "line": _line,
-}

@@ -105,6 +105,8 @@ class Task:
     what else is known of working physics, in MuJoCo tasks. ``trunk_angle`` is the entry of ``qpos`` that counts, as it
     grows without end, how often the trunk has turned over; None where there is none, or where the trunk is free in
     space, which is found without it (``envs/turning.py``).
+    ``equations(obs, action, xp)`` are the environment itself, where the next observation is a formula of these two
+    (``envs/equations.py``): [..., O] and [..., A] of NumPy's or of ``jax.numpy``'s, whichever ``xp`` is.
     ``observe(before, qpos, qvel)`` is the observation of a MuJoCo state, ``before`` the ``qpos`` of one environment
     step earlier. ``defaults`` are agent settings, hyperparameters and choices of shape, that hold where neither the
     user nor a preset says otherwise.
@@ -128,6 +130,7 @@ class Task:
     absolute_targets: tuple[int, ...] = ()
     target: Callable[[Obs, Obs], Array] = _Target()
     next_obs: Callable[[Obs, Array], Obs] = _NextObs()
+    equations: Callable[[Any, Any, Any], Any] | None = None
     observe: Callable[[States, States, States], States] = _positions_and_velocities
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, float | int | str] = field(default_factory=dict)
@@ -160,6 +163,11 @@ class Task:
     def learns_termination(self) -> bool:
         """Whether the model predicts that a step ends the episode."""
         return self.terminated is None
+
+    @property
+    def is_formula(self) -> bool:
+        """Whether an episode needs no environment but for where it begins."""
+        return not (self.equations is None or self.reward is None or self.terminated is None)
 
     @property
     def learned(self) -> str:

@@ -10,6 +10,7 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean
@@ -20,10 +21,11 @@ import numpy as np
 from cartwheel.agents.pets.hypers import hypers_from_configs
 from cartwheel.agents.pets.planner import plan_bounds
 from cartwheel.agents.pets.setup import AgentSetup
-from cartwheel.engine import Abandoned, Engine, EpisodeJob, MakeEnv
+from cartwheel.engine import Engine, EpisodeJob, MakeEnv
 from cartwheel.executors.memory import PLAN, needed_bytes
 from cartwheel.rates import Rates, Work
 from cartwheel.records import Config
+from cartwheel.rollouts import Abandoned
 
 PLAN_S = 1.0
 """So long env steps are planned for a rate."""
@@ -123,9 +125,10 @@ class Calibration:
 
     def _planned_step_s(self, engine: Engine) -> float:
         """Seconds of an env step that is planned."""
-        clock = _Clock(PLAN_S)
+        clock = _Clock(PLAN_S, lambda: engine.num_steps)
         with contextlib.suppress(Abandoned):
             engine.run_episode(self._jobs(self._setup.base, 1, learns=False), clock)
+            clock()
         return clock.step_s
 
     def _jobs(self, config: Config, index: int, learns: bool) -> dict[int, EpisodeJob]:
@@ -136,20 +139,20 @@ class Calibration:
 
 
 class _Clock:
-    """Asked before every env step, whether to stop; so it knows when they began. The first one is not counted."""
+    """Asked between env steps whether to stop, so it knows when they began. The first ones are not counted."""
 
-    def __init__(self, limit_s: float) -> None:
-        self._limit_s = limit_s
-        self._at: list[float] = []
+    def __init__(self, limit_s: float, num_steps: Callable[[], int]) -> None:
+        self._limit_s, self._num_steps = limit_s, num_steps
+        self._at: list[tuple[float, int]] = []
 
     def __call__(self) -> bool:
-        self._at.append(time.perf_counter())
-        return len(self._at) > 3 and self._at[-1] - self._at[0] > self._limit_s
+        self._at.append((time.perf_counter(), self._num_steps()))
+        return len(self._at) > 3 and self._at[-1][0] - self._at[0][0] > self._limit_s
 
     @property
     def step_s(self) -> float:
-        counted = self._at[1:]
-        return (counted[-1] - counted[0]) / max(1, len(counted) - 1)
+        (began, first), (ended, last) = self._at[min(1, len(self._at) - 2)], self._at[-1]
+        return (ended - began) / max(1, last - first)
 
 
 def peak_bytes() -> int:

@@ -26,13 +26,14 @@ from cartwheel.agents.pets.arrays import (
 )
 from cartwheel.agents.pets.hypers import PetsShape
 from cartwheel.agents.pets.setup import AgentSetup
-from cartwheel.engine import Abandoned, Engine, EpisodeJob, EpisodeResult, MakeEnv
+from cartwheel.engine import Engine, EpisodeJob, EpisodeResult, MakeEnv
 from cartwheel.envs.making import CannotMake, one_line
 from cartwheel.envs.pool import make_env
 from cartwheel.errors import CorruptCheckpoint
 from cartwheel.executors.memory import PLAN, needed_bytes
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Place, Work
 from cartwheel.records import CheckpointId, Config, FailureKind, Segment, Status, StoredFile
+from cartwheel.rollouts import Abandoned
 from cartwheel.store.checkpoints import CheckpointStore
 
 OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
