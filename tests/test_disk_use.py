@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,14 +16,14 @@ from cartwheel.agents.pets.agent import init
 from cartwheel.agents.pets.arrays import shard_to_arrays, to_arrays
 from cartwheel.agents.pets.buffer import Transitions
 from cartwheel.backend import agent_setup
-from cartwheel.disk_use import DiskUse
+from cartwheel.disk_use import BYTES_PER_LISTED, DiskUse, probable_bytes
 from cartwheel.executors.file_sizes import file_sizes
 from cartwheel.observer import SilentObserver
 from cartwheel.records import CheckpointId, Episode, Evaluation, FileSizes, Segment, StoredFile
 from cartwheel.spec import StudySpec
 from cartwheel.store.checkpoints import encode
 from cartwheel.tuners.rehearsal import Amount
-from cartwheel.tuning import Running, rerun, tune
+from cartwheel.tuning import Running, kept_in_the_end, rerun, tune
 from synthetic_executor import SyntheticBackend, small_spec
 
 MAX_FACTOR = 1.5
@@ -39,8 +40,7 @@ class Watching(SilentObserver):
 
     def on_episode(self, item: Segment | Evaluation, episode: Episode) -> None:  # noqa: ARG002
         self.num_episodes += 1
-        held = sum(path.stat().st_size for path in self.folder.iterdir())
-        self.most_bytes = max(self.most_bytes, held)
+        self.most_bytes = max(self.most_bytes, held(self.folder.parent))
 
     def check(self) -> None:
         """It was said once, before anything ran, and was true."""
@@ -79,6 +79,35 @@ def test_the_bound_is_said_and_holds(tuner: dict[str, Any], keep: str, tmp_path:
     spec = small_spec(num_episodes=9, tuner=tuner, keep=keep, engine={"lanes": 1})
     tune(spec, tmp_path, Running((watching,), backend=SyntheticBackend()))
     watching.check()
+
+
+def held(run_dir: Path) -> int:
+    return sum(path.stat().st_size for path in (run_dir / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("keep", ["all", "needed"])
+@pytest.mark.parametrize("tuner", [*TUNERS, {"name": "asha"}], ids=lambda tuner: "-".join(map(str, tuner.values())))
+@pytest.mark.parametrize("num_episodes", [3, 12])
+def test_what_a_study_will_have_is_foreseen(
+    num_episodes: int, tuner: dict[str, Any], keep: str, tmp_path: Path
+) -> None:
+    """Within a factor of 1.5 of what lies in the folder when it is done, however the study went."""
+    spec = small_spec(num_episodes=num_episodes, tuner=tuner, keep=keep)
+    tune(spec, tmp_path, Running(backend=SyntheticBackend()))
+    sizes = SyntheticBackend().file_sizes()
+    kept = kept_in_the_end(spec)
+    expected = fmean(probable_bytes(each, lambda _: sizes.checkpoint, sizes.episode, sizes.episode) for each in kept)
+    assert held(tmp_path) / MAX_FACTOR < expected < MAX_FACTOR * held(tmp_path)
+
+
+def test_what_is_kept_is_counted_by_hand() -> None:
+    """Two trials, each with its own 3 planned episodes: two checkpoints that list 4 episodes each, and 8 shards."""
+    spec = small_spec(num_episodes=3, tuner={"name": "random-search", "num_trials": 2})
+    for kept in kept_in_the_end(spec):
+        assert (len(kept.configs), kept.num_listed, kept.num_random, kept.num_planned) == (2, 8, 2, 6)
+        by_rate = probable_bytes(kept, lambda config: int(config["num_samples"]), random=1000, planned=100)
+        samples = sum(int(config["num_samples"]) for config in kept.configs)
+        assert by_rate == samples + 8 * BYTES_PER_LISTED + 2 * 1000 + 6 * 100
 
 
 @pytest.mark.usefixtures("in_bytes")

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 from cartwheel.analysis.wording import data_size
 from cartwheel.observer import SilentObserver
-from cartwheel.records import Episode, Evaluation, Event, FileSizes, Segment, StoredFile
+from cartwheel.records import Config, Episode, Evaluation, Event, FileSizes, Segment, StoredFile
 from cartwheel.store.run_folder import RunFolder
-from cartwheel.tuners.rehearsal import Amount
+from cartwheel.tuners.rehearsal import Amount, Remains
 
 MARGIN = 1.1
 """Names of segments and numbers of episodes differ by some characters: below this nothing new is said."""
@@ -29,6 +29,15 @@ def max_bytes(amount: Amount, num_lanes: int, sizes: FileSizes) -> int:
     num_listed = amount.num_listed + 2 * num_lanes * amount.max_listed
     num_shards = amount.num_episodes + num_lanes
     return num_checkpoints * sizes.checkpoint + num_listed * BYTES_PER_LISTED + num_shards * sizes.episode
+
+
+def probable_bytes(remains: Remains, checkpoint: Callable[[Config], int], random: int, planned: int) -> int:
+    """The files in ``checkpoints/`` of a finished study.
+
+    ``checkpoint``: the size of one that lists no episodes; ``random``, ``planned``: what is kept of such an episode.
+    """
+    in_replay = remains.num_random * random + remains.num_planned * planned
+    return sum(map(checkpoint, remains.configs)) + remains.num_listed * BYTES_PER_LISTED + in_replay
 
 
 class DiskUse(SilentObserver):

@@ -2,21 +2,29 @@
 compiled programs, into the user's cache.
 """
 
+import contextlib
+import functools
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
 
 from cartwheel.analysis.wording import data_size, duration
 from cartwheel.backend import AgentBackend, NumAgents, agent_setup, env_maker
 from cartwheel.costs import Course, Rehearsal, episode_seconds
-from cartwheel.disk_use import max_bytes
+from cartwheel.disk_use import max_bytes, probable_bytes
 from cartwheel.errors import ConfigError
 from cartwheel.rates import Rates
 from cartwheel.records import Config
 from cartwheel.spec import StudySpec
 from cartwheel.tuners.rehearsal import quick_tuner
-from cartwheel.tuning import NUM_FINALISTS, corners, kept_amount, with_own_defaults
+from cartwheel.tuning import NUM_FINALISTS, corners, kept_amount, kept_in_the_end, with_own_defaults
+
+if TYPE_CHECKING:
+    from cartwheel.agents.pets.setup import AgentSetup
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,8 @@ class Forecast:
     """A study's costs.
 
     ``memory_bytes``: of this process, with what compiling takes only where no cache keeps it; ``device_bytes``: the
-    most that agents of one shape take of a device, a GPU say; ``disk_bytes``: the most that is kept.
+    most that agents of one shape take of a device, a GPU say; ``disk_bytes``: what the checkpoints probably take in the
+    end, and ``max_disk_bytes`` the most that they ever take.
     """
 
     course: Course
@@ -35,6 +44,7 @@ class Forecast:
     memory_bytes: int
     device_bytes: int
     disk_bytes: int
+    max_disk_bytes: int
 
     @property
     def wall_s(self) -> float:
@@ -59,7 +69,7 @@ class Forecast:
             f"up to {data_size(self.device_bytes)} for the agents of each device"
         )
         free = data_size(shutil.disk_usage(_existing(run_dir)).free)
-        yield f"disk: up to {data_size(self.disk_bytes)}, {free} are free"
+        yield f"disk: about {data_size(self.disk_bytes)}, at most {data_size(self.max_disk_bytes)}; {free} are free"
         yield "nothing was started, and nothing written but compiled programs"
 
 
@@ -89,7 +99,7 @@ def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
     rehearsal = Rehearsal(num_devices, num_lanes, seconds)
     course = rehearsal.run(quick_tuner(*about), NUM_FINALISTS, spec.validation.num_episodes)
     num_episodes = course.num_episodes + course.num_validation_episodes
-    disk_bytes = max_bytes(kept_amount(spec), num_devices * num_lanes, backend.file_sizes(spec, reachable))
+    most = max_bytes(kept_amount(spec), num_devices * num_lanes, backend.file_sizes(spec, reachable))
     return Forecast(
         course=course,
         rates=rates,
@@ -98,8 +108,27 @@ def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
         num_env_steps=num_episodes * setup.task.episode_length,
         memory_bytes=calibration.memory_bytes,
         device_bytes=needed_bytes(setup.task, setup.shape, num_lanes),
-        disk_bytes=disk_bytes,
+        disk_bytes=_probable_disk_bytes(spec, setup),
+        max_disk_bytes=most,
     )
+
+
+def _probable_disk_bytes(spec: StudySpec, setup: "AgentSetup") -> int:
+    """On average over studies of this kind.
+
+    How long episodes become that an environment may end early is not known. If it is between what random actions reach
+    and the full length, the geometric mean of the two is wrong by the smallest factor.
+    """
+    from cartwheel.executors.file_sizes import checkpoint_size, episode_size
+    from cartwheel.executors.random_play import random_length
+
+    with contextlib.closing(env_maker(spec)(setup.task)) as env:
+        random = random_length(env)
+    planned = math.sqrt(random * setup.task.episode_length)
+    episodes = [episode_size(setup.task, round(length)) for length in (random, planned)]
+    of_shape = functools.cache(functools.partial(checkpoint_size, setup.task))
+    kept = kept_in_the_end(spec)
+    return round(fmean(probable_bytes(each, lambda c: of_shape(setup.under(c).shape), *episodes) for each in kept))
 
 
 def _num_lanes(spec: StudySpec, backend: AgentBackend, reachable: Sequence[Config], num_agents: NumAgents) -> int:

@@ -19,12 +19,12 @@ from cartwheel.records import Config, Evaluation, SegmentId
 from cartwheel.reruns import FollowSchedule, rerun_purpose
 from cartwheel.results import Study
 from cartwheel.schedules.schedule import Schedule
-from cartwheel.spaces.space import Listed
+from cartwheel.spaces.space import Listed, Space
 from cartwheel.spec import StudySpec, differences, parse_spec
 from cartwheel.store.run_folder import SPEC, RunFolder, write_text
 from cartwheel.study import Policy, Purpose, StudyLoop
 from cartwheel.tuners.base import Tuner
-from cartwheel.tuners.rehearsal import Amount, amount_of, expected_amount
+from cartwheel.tuners.rehearsal import Amount, Remains, amount_of, expected_amount, likely_remains
 
 NUM_FINALISTS = 3
 """So many of the final ranking are validated; the best of them is the incumbent."""
@@ -148,8 +148,17 @@ def follow(path: Path, family: str, spec: StudySpec, schedule: Schedule, seeds: 
 
 def kept_amount(spec: StudySpec) -> Amount:
     """The most that a study keeps, if nothing fails."""
+    return expected_amount(*_to_rehearse(spec))
+
+
+def kept_in_the_end(spec: StudySpec) -> list[Remains]:
+    """What some studies of this kind have kept when they are done, if nothing fails."""
+    return likely_remains(*_to_rehearse(spec))
+
+
+def _to_rehearse(spec: StudySpec) -> tuple[str, Mapping[str, Any], Space, int, int | None]:
     num_best = _num_best(spec, NUM_FINALISTS)
-    return expected_amount(spec.tuner.name, spec.tuner.settings, spec.make_space(), spec.num_episodes, num_best)
+    return spec.tuner.name, spec.tuner.settings, spec.make_space(), spec.num_episodes, num_best
 
 
 def _num_best(spec: StudySpec, num_best: int) -> int | None:

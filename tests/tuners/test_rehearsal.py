@@ -38,6 +38,18 @@ def test_asha_takes_about_what_was_expected() -> None:
     assert expected_episodes("asha", {}, MIXED, 27) == pytest.approx(taken("asha", {}, 27), rel=0.2)
 
 
+@pytest.mark.parametrize("lanes", [1, 2, 8])
+@pytest.mark.parametrize("seed", range(3))
+def test_asha_never_keeps_more_than_the_bound(seed: int, lanes: int) -> None:
+    """It promotes without waiting, so more than a bracket that waits, and the bound knows it."""
+    tuner = make_or_skip("asha", {}, MIXED, seed, 9)
+    segments = issued(Loop(tuner, SyntheticAgent(MIXED, seed), lanes=lanes).run().log).values()
+    bound = expected_amount("asha", {}, MIXED, 9, None)
+    assert len(segments) <= bound.num_checkpoints
+    assert sum(segment.stop + 1 for segment in segments) <= bound.num_listed
+    assert sum(segment.num_episodes for segment in segments) <= bound.num_episodes
+
+
 def test_hyperband_by_hand() -> None:
     """R = 9: 9@1 3@3 1@9, 5@3 1@9, 3@9, whose promoted go on: 21 + 21 + 27, and a random one for each of 17 trials."""
     assert expected_episodes("hyperband", {}, MIXED, 9) == (9 + 3 * 2 + 6) + (5 * 3 + 6) + 3 * 9 + 17

@@ -21,22 +21,32 @@ _PLACE = {"segment": "0.0", "episode": 0}
 def file_sizes(setup: AgentSetup, reachable: Sequence[Config]) -> FileSizes:
     """Of the largest agent among those of these configs, and of an episode of full length."""
     shapes = {setup.under(config).shape for config in reachable}
-    largest = max(_checkpoint_size(setup.task, shape) for shape in shapes)
-    rows = {name: (setup.task.episode_length, *shape) for name, shape in row_shapes(setup.task).items()}
-    return FileSizes(largest, _size_of(rows))
+    largest = max(checkpoint_size(setup.task, shape) for shape in shapes)
+    return FileSizes(largest, episode_size(setup.task, setup.task.episode_length))
+
+
+def checkpoint_size(task: Task, shape: PetsShape) -> int:
+    """Of an agent's checkpoint that lists no episodes."""
+    # the buffer is no part of a checkpoint
+    template = jax.eval_shape(lambda: init(task, dataclasses.replace(shape, capacity=1), jax.random.key(0)))
+    arrays = to_arrays(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template))
+    return len(encode(arrays, {**_PLACE, "replay": []}))
+
+
+def episode_size(task: Task, num_steps: int) -> int:
+    """Of what is kept of an episode."""
+    return _size_of({name: (num_steps, *shape) for name, shape in row_shapes(task).items()})
 
 
 def simulator_file_sizes(setup: AgentSetup) -> FileSizes:
     """Who plans with the true dynamics keeps its actions."""
     bare = len(encode({}, {**_PLACE, "replay": []}))
-    return FileSizes(bare, _size_of({"action": (setup.task.episode_length, setup.task.action_size)}))
+    return FileSizes(bare, simulator_episode_size(setup.task, setup.task.episode_length))
 
 
-def _checkpoint_size(task: Task, shape: PetsShape) -> int:
-    # the buffer is no part of a checkpoint
-    template = jax.eval_shape(lambda: init(task, dataclasses.replace(shape, capacity=1), jax.random.key(0)))
-    arrays = to_arrays(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template))
-    return len(encode(arrays, {**_PLACE, "replay": []}))
+def simulator_episode_size(task: Task, num_steps: int) -> int:
+    """Of what it keeps of an episode."""
+    return _size_of({"action": (num_steps, task.action_size)})
 
 
 def _size_of(shapes: Mapping[str, tuple[int, ...]]) -> int:

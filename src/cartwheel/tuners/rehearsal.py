@@ -4,16 +4,22 @@ Where every trial is trained to its end, that is a product. A tuner that stops t
 instead, as if every episode returned its number and nothing failed: a tuner is pure, so that costs milliseconds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from cartwheel.records import CheckpointId, Episode, Issued, Report, Reported, Segment, SegmentId
+import numpy as np
+
+from cartwheel.records import CheckpointId, Config, Episode, Issued, Report, Reported, Segment, SegmentId
+from cartwheel.seeds import numpy_rng
 from cartwheel.spaces.space import Space
 from cartwheel.tuners.base import Tuner
 from cartwheel.tuners.registry import NUM_SHAPES, TUNERS, make_tuner, replicates_settings, tuner_settings
 
 NUM_ASKED = 64
+NUM_REHEARSALS = 5
+"""Studies with returns of their own, over which is averaged where returns decide."""
 
 
 def expected_episodes(name: str, settings: Mapping[str, Any], space: Space, num_episodes: int) -> int:
@@ -40,6 +46,19 @@ class Amount:
         return Amount(*map(max, astuple(self), astuple(other)))
 
 
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What a finished study has kept: a checkpoint of an agent under each of ``configs``.
+
+    These list ``num_listed`` episodes; ``num_random`` and ``num_planned`` are in the replay of some, and there once.
+    """
+
+    configs: tuple[Config, ...]
+    num_listed: int
+    num_random: int
+    num_planned: int
+
+
 def expected_amount(
     name: str, settings: Mapping[str, Any], space: Space, num_episodes: int, num_best: int | None
 ) -> Amount:
@@ -47,18 +66,51 @@ def expected_amount(
 
     ``num_best``: as for ``Tuner.needed``, where only what is needed is kept; None where all is.
     """
-    return amount_of(quick_tuner(name, settings, space, num_episodes), num_best)
+    asked = (name, settings, space, num_episodes)
+    most = amount_of(quick_tuner(*asked), num_best)
+    if name in TUNERS and not TUNERS[name].is_synchronous:
+        most = most.or_more(amount_of(quick_tuner(*asked), num_best, _latest_is_best, num_asked=1))
+    return most
 
 
-def amount_of(tuner: Tuner, num_best: int | None) -> Amount:
+End: TypeAlias = Callable[[Segment], Report]
+"""How a segment ends."""
+
+
+def amount_of(tuner: Tuner, num_best: int | None, end: End | None = None, num_asked: int = NUM_ASKED) -> Amount:
     """The same, of a fresh tuner, which is led to its end. What tuners that return to an archive keep is a guess."""
     segments, most = dict[SegmentId, Segment](), Amount()
-    for segment in _led(tuner):
+    for segment in _led(tuner, end, num_asked):
         segments[segment.id] = segment
         if num_best is not None:
             kept = tuner.needed(num_best) | {segment.id}
             most = most.or_more(_amount(segments, kept))
     return _amount(segments, segments) if num_best is None else most
+
+
+def likely_remains(
+    name: str, settings: Mapping[str, Any], space: Space, num_episodes: int, num_best: int | None
+) -> list[Remains]:
+    """What is left of some such studies if nothing fails; arguments as for ``expected_amount``.
+
+    Who copies whom decides how much of their past the best agents share, so returns differ here: they are random walks
+    along the lineages. Raises ValueError as ``make_tuner``.
+    """
+    tuners = (quick_tuner(name, settings, space, num_episodes, seed) for seed in range(NUM_REHEARSALS))
+    return [_remains(tuner, num_best, _RandomWalks(seed)) for seed, tuner in enumerate(tuners)]
+
+
+def _remains(tuner: Tuner, num_best: int | None, end: "_RandomWalks") -> Remains:
+    segments = {segment.id: segment for segment in _led(tuner, end)}
+    kept = list(segments) if num_best is None else sorted(tuner.needed(num_best))
+    replay = {own.id: own for id_ in kept for own in _replay(segments, segments[id_])}.values()
+    num_random = sum(segment.first_episode == 0 for segment in replay)
+    return Remains(
+        configs=tuple(segments[id_].config for id_ in kept),
+        num_listed=sum(segments[id_].stop + 1 for id_ in kept),
+        num_random=num_random,
+        num_planned=sum(segment.num_episodes for segment in replay) - num_random,
+    )
 
 
 def _amount(segments: Mapping[SegmentId, Segment], kept: Iterable[SegmentId]) -> Amount:
@@ -85,12 +137,12 @@ def quick_tuner(name: str, settings: Mapping[str, Any], space: Space, num_episod
     return make_tuner(name, {**settings, **_shortcuts(name, settings)}, space, seed, num_episodes)
 
 
-def _led(tuner: Tuner) -> Iterator[Segment]:
-    """All that a tuner asks for, each as soon as it has ended."""
-    while asked := tuner.ask(NUM_ASKED):
+def _led(tuner: Tuner, end: End | None = None, num_asked: int = NUM_ASKED) -> Iterator[Segment]:
+    """All that a tuner asks for, each as soon as it has ended, uneventfully unless ``end`` says how."""
+    while asked := tuner.ask(num_asked):
         for segment in asked:
             tuner.tell(Issued(segment))
-            tuner.tell(Reported(uneventful(segment)))
+            tuner.tell(Reported((end or uneventful)(segment)))
             yield segment
 
 
@@ -108,3 +160,29 @@ def uneventful(segment: Segment) -> Report:
     indices = range(segment.first_episode, segment.stop + 1)
     episodes = tuple(Episode(index, float(index), 1, is_random=index == 0) for index in indices)
     return Report(segment.id, "done", episodes, CheckpointId(""))
+
+
+def _latest_is_best(segment: Segment) -> Report:
+    """An end at which who began last leads: so who promotes without waiting for the others promotes the most."""
+    return _with_returns(uneventful(segment), [segment.trial] * segment.num_episodes)
+
+
+def _with_returns(report: Report, returns: Sequence[float]) -> Report:
+    pairs = zip(report.episodes, returns, strict=True)
+    episodes = tuple(dataclasses.replace(episode, return_=float(return_)) for episode, return_ in pairs)
+    return dataclasses.replace(report, episodes=episodes)
+
+
+class _RandomWalks:
+    """Ends segments in which nothing failed, and every return differs from the one before it by a normal draw."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._last: dict[SegmentId, float] = {}
+
+    def __call__(self, segment: Segment) -> Report:
+        steps = numpy_rng(self._seed, "rehearsal", segment.id).standard_normal(segment.num_episodes)
+        begun_at = 0.0 if segment.sources is None else self._last[segment.sources.weights]
+        returns = list(begun_at + np.cumsum(steps))
+        self._last[segment.id] = returns[-1]
+        return _with_returns(uneventful(segment), returns)
