@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ import pytest
 
 from cartwheel.agents.pets.hypers import PetsShape
 from cartwheel.backend import AgentBackend
-from cartwheel.engine import Engine, EpisodeJob, EpisodeResult
+from cartwheel.engine import Engine, EpisodeJob, EpisodeResult, MakeEnv
 from cartwheel.envs import probes, tasks
-from cartwheel.envs.isolated import EnvMaker
-from cartwheel.envs.pool import make_env
+from cartwheel.envs.formula import FormulaEnv, formula_or_env
+from cartwheel.envs.isolated import EnvMaker, Isolate
+from cartwheel.envs.pool import WatchedEnv, make_env
 from cartwheel.envs.task import Task
+from cartwheel.errors import ConfigError
 from cartwheel.rollouts import Abandoned, Failure
 from cartwheel.spec import StudySpec
 from cartwheel.tuning import Running, tune
@@ -25,7 +27,8 @@ from fragile import CONFIG
 from hand_made import TINY
 from one_program import SETTINGS
 
-INSIDE = {False: EnvMaker("none"), True: EnvMaker("none", plays_whole=True)}
+INSIDE = EnvMaker("none")
+MAKERS: dict[bool, MakeEnv] = {False: INSIDE, True: partial(formula_or_env, INSIDE)}
 FORMULAS = [
     task for task in (*map(tasks.get_task, tasks.task_ids()), *(p.task for p in probes.PROBES)) if task.is_formula
 ]
@@ -65,7 +68,7 @@ def test_equations_are_the_environment(task: Task) -> None:
 
 
 def engine_of(task: Task, plays_whole: bool, shape: PetsShape = SHAPE) -> Engine:
-    return Engine(task, shape, 2, jax.devices()[0], INSIDE[plays_whole])
+    return Engine(task, shape, 2, jax.devices()[0], MAKERS[plays_whole])
 
 
 def job(index: int, name: str = "a") -> EpisodeJob:
@@ -163,50 +166,53 @@ def breaking(obs: Any, action: Any, xp: Any) -> Any:
 def test_physics_is_watched(whole: Engine) -> None:
     """What is not finite fails the episode where it came, as in an environment."""
     never = tasks.PENDULUM.terminated
-    engine = engine_of(dataclasses.replace(POLE, equations=breaking, terminated=never), plays_whole=True)
+    task = dataclasses.replace(POLE, equations=breaking, terminated=never, reward_bound=0.5)
+    engine = engine_of(task, plays_whole=True)
     result = engine.run_episode({0: job(0)})[0]
     assert result.failure is not None
     assert result.failure.kind == "unstable_physics"
     assert "step 4 returned a value that is not finite" in result.failure.reason
     assert result.episode.length == 3
-    bounded = engine_of(dataclasses.replace(POLE, reward_bound=0.5), plays_whole=True)
-    assert bounded.run_episode({0: job(0)})[0].episode.warnings["reward_out_of_bounds"] > 3
+    assert result.episode.warnings["reward_out_of_bounds"] == 4
     assert whole.run_episode({0: job(0)})[0].episode.warnings == {}
 
 
-@pytest.mark.parametrize(
-    ("maker", "task", "expected"),
-    [
-        (EnvMaker(plays_whole=True), tasks.LINE, True),
-        (EnvMaker(), tasks.LINE, False),
-        (EnvMaker("all", plays_whole=True), tasks.LINE, False),
-        (EnvMaker(plays_whole=True), tasks.CARTPOLE_SWINGUP, False),
-    ],
-)
-def test_only_what_is_asked_for_and_not_isolated(maker: EnvMaker, task: Task, expected: bool) -> None:
-    env = maker(task)
-    assert env.is_formula == expected
+@pytest.mark.parametrize("isolate", ["none", "all"])
+def test_an_episode_begins_in_the_environment(isolate: Isolate) -> None:
+    """Also in one of a process of its own; what has no formula is stepped."""
+    env, plain = formula_or_env(EnvMaker(isolate), tasks.PENDULUM), make_env(tasks.PENDULUM)
+    assert isinstance(env, FormulaEnv)
+    assert env.reset(3).tobytes() == plain.reset(3).tobytes()
     env.close()
+    stepped = formula_or_env(EnvMaker("none"), tasks.CARTPOLE_SWINGUP)
+    assert not isinstance(stepped, FormulaEnv)
+    stepped.close()
+
+
+@pytest.mark.slow  # two programs for two devices
+def test_a_plan_that_is_spread_plays_whole_too() -> None:
+    """To float32's rounding what one device plays."""
+    shape = dataclasses.replace(SHAPE, spreads_plans=True)
+    expected, found = (life(engine_of(POLE, whole, shape), "a", 2) for whole in (False, True))
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(one[0].transitions.next_obs, other[0].transitions.next_obs, atol=2e-4)
 
 
 def test_a_study_of_whole_episodes(tmp_path: Path) -> None:
-    """It ends, goes on with the same bits after a stop, and is another study than one of steps."""
+    """It is asked for in the study file, where nothing is stepped, and is another study than one of steps."""
     table = {
         "env_id": "line",
         "num_episodes": 2,
-        "tuner": {"name": "random-search", "num_trials": 2},
-        "space": {"tune": "model"},
+        "tuner": {"name": "fixed", "num_trials": 1},
         "agent": SETTINGS,
         "validation": {"num_episodes": 1},
         "engine": {"whole_episodes": True},
     }
-    backend = AgentBackend(has_compile_cache=False)
-    found = tune(StudySpec.model_validate(table), tmp_path / "a", Running(backend=backend))
-    stops: Callable[[], bool] = iter([False] * 9 + [True] * 99).__next__
-    cut = tune(StudySpec.model_validate(table), tmp_path / "b", Running(backend=backend, should_stop=stops))
-    assert found.is_done
-    assert not cut.is_done
-    went_on = tune(StudySpec.model_validate(table), tmp_path / "b", Running(backend=backend))
-    for id_, report in found.tables.reports.items():
-        assert went_on.tables.reports[id_].checkpoint == report.checkpoint
-    assert all(e.seconds["plan"] > 0 for ran in found.tables.episodes.values() for e in ran)
+    spec, running = StudySpec.model_validate(table), Running(backend=AgentBackend(has_compile_cache=False))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WatchedEnv, "step", None)
+        study = tune(spec, tmp_path, running)
+    assert study.is_done
+    assert [episode.length for episode in study.tables.episodes["0.0"]] == [30, 30, 30]
+    with pytest.raises(ConfigError, match=r"engine\.whole_episodes: True -> False"):
+        tune(StudySpec.model_validate({**table, "engine": {}}), tmp_path, running)

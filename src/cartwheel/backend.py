@@ -14,6 +14,7 @@ from cartwheel.study import TimedExecutor
 
 if TYPE_CHECKING:
     from cartwheel.agents.pets.setup import AgentSetup
+    from cartwheel.engine import MakeEnv
     from cartwheel.envs.isolated import EnvMaker, Isolate
     from cartwheel.executors.messages import Recipe
 
@@ -127,7 +128,7 @@ class AgentBackend:
                 make = env_maker(spec, checkpoints.folder.parent / ENVIRONMENT_LOG)
                 if exception := make.exception(setup.task):
                     say(exception)
-                make_lanes = partial(lanes_of_devices, setup, make=make)
+                make_lanes = partial(lanes_of_devices, setup, make=played_in(spec, make))
                 return InlineExecutor(make_lanes, checkpoints, engine.lanes, say, engine.max_call_s)
             case "processes":
                 from cartwheel.executors.processes import Processes
@@ -173,7 +174,14 @@ def env_maker(spec: StudySpec, log: Path | None = None) -> "EnvMaker":
     from cartwheel.envs.isolated import EnvMaker
 
     task_file = None if spec.task_file is None else (spec.task_file.path, spec.task_file.sha256)
-    return EnvMaker(spec.engine.isolate, spec.engine.max_call_s, log, task_file, spec.engine.whole_episodes)
+    return EnvMaker(spec.engine.isolate, spec.engine.max_call_s, log, task_file)
+
+
+def played_in(spec: StudySpec, make: "EnvMaker") -> "MakeEnv":
+    """How a study's engines make what they play in."""
+    from cartwheel.envs.formula import formula_or_env
+
+    return partial(formula_or_env, make) if spec.engine.whole_episodes else make
 
 
 def _simulator_executor(setup: "AgentSetup", checkpoints: CheckpointStore, spec: StudySpec, say: Say) -> TimedExecutor:

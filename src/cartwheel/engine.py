@@ -26,7 +26,8 @@ from cartwheel.agents.pets.fit import fit_bounds
 from cartwheel.agents.pets.hypers import HostArray, PetsHypers, PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import PlanBounds, no_bounds, plan_bounds
 from cartwheel.agents.pets.propagation import World
-from cartwheel.envs.pool import EnvironmentFailed, Watched, WatchedEnv, make_env
+from cartwheel.envs.formula import FormulaEnv
+from cartwheel.envs.pool import EnvironmentFailed, Watched, make_env
 from cartwheel.envs.tasks import Task
 from cartwheel.programs import Programs, compile_programs, planning_sharding
 from cartwheel.records import Config, Episode
@@ -35,7 +36,7 @@ from cartwheel.seeds import seed_integer, seed_words
 from cartwheel.whole_episodes import POLL_S, Progress, collect
 
 _Act: TypeAlias = Callable[..., Any]
-MakeEnv: TypeAlias = Callable[[Task], Watched]
+MakeEnv: TypeAlias = Callable[[Task], Watched | FormulaEnv]
 HostState: TypeAlias = PetsState
 """A single agent's state as NumPy arrays."""
 
@@ -80,7 +81,7 @@ class Engine:
         self.compile_s = 0.0
         self.num_steps = 0
         self._envs = [make(task) for _ in range(num_lanes)]
-        self._plays_whole = all(env.is_formula for env in self._envs) and not shape.spreads_plans
+        self._plays_whole = all(isinstance(env, FormulaEnv) for env in self._envs)
         self._programs = self._compile()
         self._states: PetsState = self._programs.init(self._put(np.zeros((num_lanes, 2), np.uint32)))
 
@@ -155,17 +156,17 @@ class Engine:
         """Whole episodes of the lanes, by the task's equations; their environments look at them afterwards."""
         started = time.perf_counter()
         is_running = np.isin(np.arange(self.num_lanes), list(running))
-        begun = self._programs.begin()._replace(**self._put({"obs": obs, "is_running": is_running}))
+        begun = self._programs.begin()._replace(**self._put_to_plan({"obs": obs, "is_running": is_running}))
         collect(self._played(act, begun, should_stop), rollout)
         played = time.perf_counter()
         for lane in sorted(running):
             env, length = self._envs[lane], rollout.lengths[lane]
-            assert isinstance(env, WatchedEnv)  # no other is a formula
+            assert isinstance(env, FormulaEnv)
             try:
                 env.watch(rollout.next_obs[lane, :length], rollout.reward[lane, :length])
             except EnvironmentFailed as error:
                 rollout.failures[lane] = Failure(error.kind, str(error))
-                rollout.lengths[lane] = env.step_index - 1
+                rollout.lengths[lane] = length - 1  # what is not usable ends an episode
         rollout.plan_s += played - started
         rollout.env_s += time.perf_counter() - played
 
@@ -217,12 +218,14 @@ class Engine:
     ) -> None:
         """Step every running lane, in place: ``obs`` moves on, ended lanes leave ``running``."""
         for lane in sorted(running):
+            env = self._envs[lane]
+            assert not isinstance(env, FormulaEnv)
             if not np.isfinite(action[lane]).all():
                 rollout.failures[lane] = wild_action(t + 1)
                 running.discard(lane)
                 continue
             try:
-                next_obs, reward, terminated = self._envs[lane].step(action[lane])
+                next_obs, reward, terminated = env.step(action[lane])
             except EnvironmentFailed as error:
                 rollout.failures[lane] = Failure(error.kind, str(error))
                 running.discard(lane)
@@ -232,7 +235,7 @@ class Engine:
             rollout.returns[lane] += reward
             rollout.lengths[lane] = t + 1
             obs[lane] = next_obs
-            if self._envs[lane].is_over:
+            if env.is_over:
                 running.discard(lane)
 
     def _plan_bounds(self, jobs: Mapping[int, EpisodeJob], hypers: PetsHypers) -> PlanBounds:

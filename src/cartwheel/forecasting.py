@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from cartwheel.analysis.wording import data_size, duration
-from cartwheel.backend import AgentBackend, NumAgents, agent_setup, env_maker
+from cartwheel.backend import AgentBackend, NumAgents, agent_setup, env_maker, played_in
 from cartwheel.costs import Course, Rehearsal, episode_seconds
 from cartwheel.disk_use import max_bytes, probable_bytes
 from cartwheel.errors import ConfigError
@@ -92,7 +92,7 @@ def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
     num_devices = _num_devices(spec, num_cores(), spreads_plans)
     first = quick_tuner(*about).ask(1)[0]
     num_busy = min(num_devices, -(-len(quick_tuner(*about).ask(num_devices * num_lanes)) // num_lanes))
-    calibration = Calibration(setup, first.config, num_lanes, env_maker(spec))
+    calibration = Calibration(setup, first.config, num_lanes, played_in(spec, env_maker(spec)))
     # a program that spreads its plans wants all devices: never two of them at once in one process
     rates = calibration.measure(1 if spreads_plans else num_busy, backend.has_compile_cache)
     seconds = episode_seconds(rates, lambda config: work_of(setup, config), setup.task.episode_length)

@@ -115,14 +115,14 @@ def compile_programs(
     obs = abstract(np.zeros((num_lanes, task.obs_size), np.float32))
     one = jax.tree.map(lambda leaf: struct(leaf.shape[1:], leaf.dtype), states)
     models, bounds = World(states.weights, states.normaliser), no_bounds(shape)
-    begin, act = (cohort.begin_whole, cohort.play) if plays_whole else (cohort.begin, spread(cohort.act, planning))
+    begin, act = (cohort.begin_whole, cohort.play) if plays_whole else (cohort.begin, cohort.act)
     seen = () if plays_whole else (obs,)  # whole episodes see for themselves
     planned = abstract((models, jax.eval_shape(begin), hypers, bounds, *seen, flags, keys), planning)
     return Programs(
         init=compiled(cohort.init, keys),
         begin=compiled(begin, out=planning),
         load=compiled(cohort.load, states, one, scalar, donate_argnums=0),
-        act=compiled(act, *planned, scalar, out=planning, donate_argnums=1),
+        act=compiled(spread(act, planning), *planned, scalar, out=planning, donate_argnums=1),
         learn=compiled(
             cohort.learn, states, experience, flags, hypers, fit_bounds(0, 0, shape), keys, donate_argnums=0
         ),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cartwheel.backend import ENVIRONMENT_LOG, agent_setup, env_maker
+from cartwheel.backend import ENVIRONMENT_LOG, agent_setup, env_maker, played_in
 from cartwheel.envs.making import allow_imports, imports_are_allowed
 from cartwheel.envs.tasks import registered_later
 from cartwheel.errors import ConfigError
@@ -64,5 +64,5 @@ def make_lanes(arguments: Mapping[str, Any], place: Place) -> "AgentLanes":
         step = "what a script registers is not known to a worker: give a task file, or use --executor inline"
         raise ConfigError(f"in a worker: {error.cause}", error.place, step) from error
     devices = jax.local_devices()
-    make = env_maker(spec, log=place.checkpoints.folder.parent / ENVIRONMENT_LOG)
+    make = played_in(spec, env_maker(spec, log=place.checkpoints.folder.parent / ENVIRONMENT_LOG))
     return AgentLanes(setup, place, devices[place.index % len(devices)], make)

@@ -42,25 +42,18 @@ _NUMBERS = (
 
 @dataclass(frozen=True, slots=True)
 class EnvMaker:
-    """How a study makes its environments.
-
-    ``log`` takes what isolated ones print; ``task_file``: path and SHA-256; ``plays_whole``: an environment that is a
-    formula need not be stepped, if it is not isolated.
-    """
+    """How a study makes its environments. ``log`` takes what isolated ones print, ``task_file``: path and SHA-256."""
 
     isolate: Isolate = "foreign"
     max_call_s: float = MAX_CALL_S
     log: Path | None = None
     task_file: tuple[str, str] | None = None
-    plays_whole: bool = False
 
     def __call__(self, task: Task) -> Watched:
         """A new environment. Raises CannotMake."""
         recipe = self._recipe(task.env_id, task.env_kwargs)
         if recipe is None:
-            env = make_env(task)
-            env.is_formula = self.plays_whole and task.is_formula
-            return env
+            return make_env(task)
         return IsolatedEnv(task, {**recipe, "task": _numbers(task)}, self.max_call_s, self.log)
 
     def look(self, env_id: str, env_kwargs: Mapping[str, Any]) -> Look:
@@ -165,8 +158,6 @@ def _survives_json(arguments: Any) -> bool:
 @dataclass(slots=True)
 class IsolatedEnv:
     """As ``WatchedEnv``, in a process of its own. A process that was lost is replaced at the next reset."""
-
-    is_formula = False
 
     task: Task
     recipe: Recipe

@@ -43,8 +43,6 @@ class Watched(Protocol):
     @property
     def task(self) -> Task: ...
     @property
-    def is_formula(self) -> bool: ...
-    @property
     def warnings(self) -> Mapping[str, int]: ...
     @property
     def metrics(self) -> dict[str, float]: ...
@@ -59,13 +57,11 @@ class Watched(Protocol):
 class WatchedEnv:
     """One environment of a task, reset by seed and stepped with float32 observations.
 
-    ``is_formula``: whoever has it may play on by the task's equations instead, and tell ``watch``.
     ``warnings`` counts since the last reset what ``PhysicsAudit`` found, ``metrics`` is what it measured.
     """
 
     task: Task
     env: Env
-    is_formula: bool = False
     step_index: int = 0
     is_over: bool = False
     _audit: PhysicsAudit = field(init=False)
@@ -99,7 +95,7 @@ class WatchedEnv:
         with self._calling("reset"):
             obs, _ = self.env.reset(seed=seed)
             vector = self._checked(obs)
-            self._watch(vector, 0.0)
+            watch(self._audit, 0, vector, 0.0)
         return vector
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool]:
@@ -117,14 +113,8 @@ class WatchedEnv:
             reward = float(np.asarray(paid, np.float64).reshape(()))
             self.is_over = bool(terminated) or bool(truncated)
             vector = self._checked(obs)
-            self._watch(vector, reward)
+            watch(self._audit, self.step_index, vector, reward)
         return vector, reward, bool(terminated)
-
-    def watch(self, next_obs: NDArray[np.float32], rewards: NDArray[np.float32]) -> None:
-        """See an episode that was played without this environment: observations [T, O] and rewards [T] of its steps."""
-        for obs, reward in zip(next_obs, rewards, strict=True):
-            self.step_index += 1
-            self._watch(obs, float(reward))
 
     def close(self) -> None:
         close(self.env)
@@ -155,16 +145,22 @@ class WatchedEnv:
             raise EnvironmentFailed(self._at(f"returned an observation of shape {vector.shape}"))
         return vector
 
-    def _watch(self, obs: NDArray[np.float32], reward: float) -> None:
-        self._audit.see(self.step_index, obs, reward)
-        if self.warnings["not_finite"]:
-            what = f"returned a value that is not finite (reward {reward})"
-            raise EnvironmentFailed(self._at(what), "unstable_physics")
-        if broken := BROKEN_STATE & self.warnings.keys():
-            raise EnvironmentFailed(self._at(f"broke the simulator: {min(broken)}"), "unstable_physics")
-
     def _at(self, what: str) -> str:
-        return f"{self.task.env_id}: step {self.step_index} {what}"
+        return _at(self.task, self.step_index, what)
+
+
+def watch(audit: PhysicsAudit, step: int, obs: NDArray[np.float32], reward: float) -> None:
+    """Show the outcome of a step to the audit. Raises EnvironmentFailed if the episode cannot go on."""
+    audit.see(step, obs, reward)
+    if audit.warnings["not_finite"]:
+        what = f"returned a value that is not finite (reward {reward})"
+        raise EnvironmentFailed(_at(audit.task, step, what), "unstable_physics")
+    if broken := BROKEN_STATE & audit.warnings.keys():
+        raise EnvironmentFailed(_at(audit.task, step, f"broke the simulator: {min(broken)}"), "unstable_physics")
+
+
+def _at(task: Task, step: int, what: str) -> str:
+    return f"{task.env_id}: step {step} {what}"
 
 
 BROKEN_STATE = frozenset({"BADQPOS", "BADQVEL", "BADQACC"})
