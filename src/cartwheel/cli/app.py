@@ -12,22 +12,21 @@ from cyclopts import App, CycloptsError, Parameter
 from cartwheel.cli import evidence, inspecting
 from cartwheel.cli.exporting import export
 from cartwheel.cli.options import (
+    AS_IN_THE_FILE,
     AS_USUAL,
     IN_WORDS,
     NO_CODE,
     Count,
     DryRun,
     Hours,
-    Keep,
     Manner,
     Names,
-    OnExploit,
     Overrides,
     OwnCode,
     Profile,
     Scales,
-    Selection,
     Speech,
+    StudyOptions,
     factors,
     overrides,
     schedule_file,
@@ -63,15 +62,7 @@ def tune(
     study: Path | None = None,
     /,
     *,
-    env_id: str | None = None,
-    tuner: str | None = None,
-    tune: Selection | None = None,
-    episodes: int | None = None,
-    episode_length: int | None = None,
-    seed: int | None = None,
-    model: Literal["learned", "simulator"] | None = None,
-    on_exploit: OnExploit | None = None,
-    keep: Keep | None = None,
+    wanted: StudyOptions = AS_IN_THE_FILE,
     run_dir: Path | None = None,
     max_hours: Hours | None = None,
     profile: Profile = False,
@@ -86,24 +77,6 @@ def tune(
     ----------
     study: Path
         Study file (TOML). Options override it.
-    env_id: str
-        Environment, such as Pendulum-v1 or cartpole-swingup.
-    tuner: str
-        Tuner, such as pbt or random-search.
-    tune: str
-        What is tuned: hyperparameters of the model, of the planner, or all.
-    episodes: int
-        Model-driven episodes of each trial; more than before extends a study.
-    episode_length: int
-        Environment steps of an episode, where the task's own length is not wanted.
-    seed: int
-        All randomness follows from it.
-    model: str
-        "simulator" plans with the true dynamics instead of a learned model, and tunes the planner.
-    on_exploit: str
-        What the tuner sees of an episode whose physics broke: its return, a capped one, or the worst (keep: default).
-    keep: str
-        Checkpoints: all (default), or only those that something may still ask for.
     run_dir: Path
         Where the study lives; default: runs/NAME.
     max_hours: float
@@ -111,18 +84,7 @@ def tune(
     """
     from cartwheel.cli import commands
 
-    options = {
-        "env_id": env_id,
-        "tuner.name": tuner,
-        "space.tune": tune,
-        "num_episodes": episodes,
-        "episode_length": episode_length,
-        "seed": seed,
-        "model": model,
-        "on_exploit": on_exploit,
-        "keep": keep,
-    }
-    spec = commands.read_spec(study, options, overrides(settings), own_code.run())
+    spec = commands.read_spec(study, wanted.settings(), overrides(settings), own_code.run())
     path = run_dir or commands.tune_dir(spec, study)
     if dry_run:
         from cartwheel.cli.foreseeing import do_dry_run

@@ -121,6 +121,61 @@ AS_USUAL = Manner()
 
 @Parameter(name="*")
 @dataclass(frozen=True)
+class StudyOptions:
+    """What is tuned and how, where the study file does not say it, or says something else.
+
+    Parameters
+    ----------
+    env_id: str
+        Environment, such as Pendulum-v1 or cartpole-swingup.
+    tuner: str
+        Tuner, such as pbt or random-search.
+    tune: str
+        What is tuned: hyperparameters of the model, of the planner, or all.
+    episodes: int
+        Model-driven episodes of each trial; more than before extends a study.
+    episode_length: int
+        Environment steps of an episode, where the task's own length is not wanted.
+    seed: int
+        All randomness follows from it.
+    model: str
+        "simulator" plans with the true dynamics instead of a learned model, and tunes the planner.
+    on_exploit: str
+        What the tuner sees of an episode whose physics broke: its return, a capped one, or the worst (keep: default).
+    keep: str
+        Checkpoints: all (default), or only those that something may still ask for.
+    """
+
+    env_id: str | None = None
+    tuner: str | None = None
+    tune: Selection | None = None
+    episodes: int | None = None
+    episode_length: int | None = None
+    seed: int | None = None
+    model: Literal["learned", "simulator"] | None = None
+    on_exploit: OnExploit | None = None
+    keep: Keep | None = None
+
+    def settings(self) -> dict[str, str | int | None]:
+        """By their names in a study file."""
+        return {
+            "env_id": self.env_id,
+            "tuner.name": self.tuner,
+            "space.tune": self.tune,
+            "num_episodes": self.episodes,
+            "episode_length": self.episode_length,
+            "seed": self.seed,
+            "model": self.model,
+            "on_exploit": self.on_exploit,
+            "keep": self.keep,
+        }
+
+
+AS_IN_THE_FILE = StudyOptions()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
 class OwnCode:
     """Code of the user's own: run only because the command line names it, never because a file that was read does.
 

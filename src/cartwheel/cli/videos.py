@@ -1,5 +1,6 @@
 """``cartwheel video``: films of episodes."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,67 @@ from cartwheel.cli.options import IN_WORDS, NO_CODE, Count, OwnCode, Speech
 
 if TYPE_CHECKING:
     from cartwheel.cli.commands import Output
+    from cartwheel.videos import Cut, Wanted
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Beside:
+    """What is shown beside the first episode.
+
+    Parameters
+    ----------
+    beside: list[Path]
+        Run folder of an agent to show beside it, such as one trained under the default config; give several for more.
+    beside_trial: int
+        Of those folders, or of the same one.
+    beside_episode: int
+        Likewise.
+    """
+
+    beside: Annotated[list[Path], Parameter(negative=())] = field(default_factory=list)
+    beside_trial: int | None = None
+    beside_episode: int | None = None
+
+    def wanted(self, run_dir: Path, seed: int) -> "list[Wanted]":
+        """The episodes of other agents, or others of the same folder."""
+        from cartwheel.videos import Wanted
+
+        is_given = bool(self.beside) or self.beside_trial is not None or self.beside_episode is not None
+        folders = (self.beside or [run_dir]) if is_given else []
+        return [Wanted(folder, self.beside_trial, self.beside_episode, seed) for folder in folders]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Piece:
+    """What of the episodes is shown, and how large.
+
+    Parameters
+    ----------
+    moment: bool
+        Only the moment at which physics first became implausible.
+    first_step: int
+        Where the film begins.
+    last_step: int
+        Where it ends; default: with the last episode.
+    width: int
+        Of one picture in pixels.
+    """
+
+    moment: bool = False
+    first_step: Count = 1
+    last_step: Count | None = None
+    width: Annotated[int, Parameter(validator=validators.Number(gte=64, lte=4096))] = 480
+
+    def cut(self) -> "Cut":
+        """What films take."""
+        from cartwheel.videos import Cut
+
+        return Cut(self.first_step, self.last_step, self.moment, self.width)
+
+
+ALONE, ALL_OF_IT = Beside(), Piece()
 
 
 def video(
@@ -17,15 +79,10 @@ def video(
     *,
     trial: int | None = None,
     episode: int | None = None,
-    beside: Annotated[list[Path], Parameter(negative=())] = [],  # noqa: B006 - only read
-    beside_trial: int | None = None,
-    beside_episode: int | None = None,
-    moment: bool = False,
+    others: Beside = ALONE,
+    piece: Piece = ALL_OF_IT,
     exploits: bool = False,
-    first_step: Count = 1,
-    last_step: Count | None = None,
     title: Annotated[list[str], Parameter(negative=())] = [],  # noqa: B006 - only read
-    width: Annotated[int, Parameter(validator=validators.Number(gte=64, lte=4096))] = 480,
     seed: int = 0,
     out: Path | None = None,
     own_code: OwnCode = NO_CODE,
@@ -41,45 +98,27 @@ def video(
         Whose agent; default: the best.
     episode: int
         One that it was trained in (0 is the random one); default: it plays one now, the first of its validation.
-    beside: list[Path]
-        Run folder of an agent to show beside it, such as one trained under the default config; give several for more.
-    beside_trial: int
-        Of those folders, or of the same one.
-    beside_episode: int
-        Likewise.
-    moment: bool
-        Only the moment at which physics first became implausible.
     exploits: bool
         The moments of all implausible episodes that the report lists, which links to them.
-    first_step: int
-        Where the film begins.
-    last_step: int
-        Where it ends; default: with the last episode.
     title: list[str]
         What stands above the first episode; repeat it for those beside.
-    width: int
-        Of one picture in pixels.
     seed: int
         Of an episode played by an agent that was not validated.
     out: Path
         Default: videos/NAME.mp4 in the run folder, which its report shows. NAME.webp is an animated picture.
     """
     from cartwheel.errors import ExitCode, UsageError
-    from cartwheel.videos import Cut, Wanted, make_video
+    from cartwheel.videos import Wanted, make_video
 
     own_code.run()
-    wanted = [Wanted(run_dir, trial, episode, seed)]
-    if beside or beside_trial is not None or beside_episode is not None:
-        wanted += [Wanted(folder, beside_trial, beside_episode, seed) for folder in beside or [run_dir]]
-    cut = Cut(first_step, last_step, moment, width)
+    wanted = [Wanted(run_dir, trial, episode, seed), *others.wanted(run_dir, seed)]
     output = speech.output()
     if exploits:
-        if cut != Cut() or title or out is not None or wanted != [Wanted(run_dir, seed=seed)]:
-            raise UsageError(
-                "--exploits films all moments", "command line", "leave out what chooses episodes and --out"
-            )
+        if piece != ALL_OF_IT or title or out is not None or wanted != [Wanted(run_dir, seed=seed)]:
+            step = "leave out what chooses episodes and --out"
+            raise UsageError("--exploits films all moments", "command line", step)
         return _film_moments(run_dir, output)
-    film = make_video(wanted, out, cut, title)
+    film = make_video(wanted, out, piece.cut(), title)
     for note in film.notes:
         output.note(note)
     returns = " and ".join(f"{return_:.6g}" for return_ in film.returns)
