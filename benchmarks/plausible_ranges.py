@@ -18,12 +18,12 @@ import numpy as np
 from gymnasium.envs.mujoco import MujocoEnv
 from numpy.typing import NDArray
 
-from cartwheel.backend import agent_setup
 from cartwheel.ceiling import TruePlanner
 from cartwheel.envs.pool import make_env
 from cartwheel.envs.task import Plausible, Task
 from cartwheel.envs.tasks import get_task, task_ids
 from cartwheel.spec import StudySpec
+from cartwheel.study_agents import agent_setup
 
 QUANTITIES = ("top_speed_m_s", "top_energy_j", "top_penetration_m")
 FIELDS = ["env_id", "play", "seed", "steps", "return", *QUANTITIES, "warnings", "cpu_s"]

@@ -19,13 +19,13 @@ from typing import Any
 from benchmarks.tuners_on_agents import write
 from cartwheel.analysis.statistics import mean_interval, paired_difference
 from cartwheel.analysis.tables import StudyTables
-from cartwheel.backend import agent_setup
 from cartwheel.exploits import is_implausible
 from cartwheel.records import SCORE_WINDOW_EPISODES, Episode, trial_of
 from cartwheel.schedules.files import ScheduleFile
 from cartwheel.schedules.scaling import scaled
 from cartwheel.schedules.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec, parse_spec
+from cartwheel.study_agents import agent_setup
 from cartwheel.tuning import Running, follow
 
 TASK = "pets-halfcheetah"

@@ -15,13 +15,13 @@ from cartwheel import disk_use
 from cartwheel.agents.pets.agent import init
 from cartwheel.agents.pets.arrays import shard_to_arrays, to_arrays
 from cartwheel.agents.pets.buffer import Transitions
-from cartwheel.backend import agent_setup
 from cartwheel.disk_use import BYTES_PER_LISTED, DiskUse, probable_bytes
 from cartwheel.executors.file_sizes import file_sizes
 from cartwheel.observer import SilentObserver
 from cartwheel.records import CheckpointId, Episode, Evaluation, FileSizes, Segment, StoredFile
 from cartwheel.spec import StudySpec
 from cartwheel.store.checkpoints import encode
+from cartwheel.study_agents import agent_setup
 from cartwheel.tuners.rehearsal import Amount
 from cartwheel.tuning import Running, kept_in_the_end, rerun, tune
 from synthetic_executor import SyntheticBackend, small_spec

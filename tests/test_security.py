@@ -98,7 +98,7 @@ def test_names_never_become_paths(name: str, tmp_path: Path) -> None:
 
 def test_an_environment_that_names_a_module_is_not_imported(tmp_path: Path) -> None:
     """From a file it would be code: only an explicit flag on the command line allows it."""
-    from cartwheel.backend import agent_setup
+    from cartwheel.study_agents import agent_setup
 
     (tmp_path / "study.toml").write_text('env_id = "os.path:Evil-v0"\nnum_episodes = 1\n')
     spec = load_spec(tmp_path / "study.toml", {})

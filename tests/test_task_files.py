@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from cartwheel import task_files
-from cartwheel.backend import agent_setup
 from cartwheel.cli import commands
 from cartwheel.envs import tasks
 from cartwheel.errors import ConfigError
 from cartwheel.spec import StudySpec, differences, load_spec
+from cartwheel.study_agents import agent_setup
 from cartwheel.task_files import load_task_file
 
 MINE = """

@@ -10,11 +10,11 @@ from functools import partial
 from typing import Any
 
 from benchmarks.speed.timing import arguments, in_turns, ratios, tell
-from cartwheel.backend import agent_setup
 from cartwheel.engine import Engine, EpisodeJob, MakeEnv
 from cartwheel.envs.formula import formula_or_env
 from cartwheel.envs.pool import make_env
 from cartwheel.spec import StudySpec
+from cartwheel.study_agents import agent_setup
 
 LANES = (1, 8)
 WAYS: dict[str, MakeEnv] = {"stepped": make_env, "whole": partial(formula_or_env, make_env)}

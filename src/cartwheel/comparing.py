@@ -16,13 +16,13 @@ from pathlib import Path
 from cartwheel.analysis.comparison import Arm, Ceiling, Comparison, arms_from_json, arms_to_json, compare
 from cartwheel.analysis.load import load_arm
 from cartwheel.analysis.tables import counts
-from cartwheel.backend import agent_setup
 from cartwheel.errors import ConfigError, StorageError, UsageError
 from cartwheel.records import Config
 from cartwheel.results import Study
 from cartwheel.schedules.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec, parse_spec
 from cartwheel.store.run_folder import write_text
+from cartwheel.study_agents import agent_setup
 from cartwheel.tuning import RERUNS, Running, corners, rerun, tune
 
 COMPARISON = "comparison.json"

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from cartwheel.analysis.tables import StudyTables
-from cartwheel.backend import agent_setup
 from cartwheel.errors import ConfigError, StorageError
 from cartwheel.exports.csv_files import write_csv
 from cartwheel.exports.model_card import write_model_card
@@ -14,6 +13,7 @@ from cartwheel.exports.parquet import write_parquet
 from cartwheel.exports.tensorboard import write_tensorboard
 from cartwheel.results import Study
 from cartwheel.store.run_folder import RunFolder
+from cartwheel.study_agents import agent_setup
 from cartwheel.tuning import corners, spec_of
 
 StudyFormat: TypeAlias = Literal["csv", "parquet", "tensorboard", "optuna"]

@@ -13,13 +13,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from cartwheel.analysis.wording import data_size, duration
-from cartwheel.backend import AgentBackend, NumAgents, agent_setup, env_maker, played_in
+from cartwheel.backend import AgentBackend, NumAgents
 from cartwheel.costs import Course, Rehearsal, episode_seconds
 from cartwheel.disk_use import max_bytes, probable_bytes
 from cartwheel.errors import ConfigError
 from cartwheel.rates import Rates
 from cartwheel.records import Config
 from cartwheel.spec import StudySpec
+from cartwheel.study_agents import agent_setup, env_maker, played_in
 from cartwheel.tuners.rehearsal import quick_tuner
 from cartwheel.tuning import NUM_FINALISTS, corners, kept_amount, kept_in_the_end, with_own_defaults
 

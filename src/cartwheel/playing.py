@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from cartwheel.backend import Backend, agent_setup
+from cartwheel.backend import Backend
 from cartwheel.errors import ConfigError, StorageError
 from cartwheel.executors.work import EpisodeDone, ItemDone, StartFrom, Work
 from cartwheel.records import Episode, Evaluation
@@ -13,6 +13,7 @@ from cartwheel.results import Study
 from cartwheel.spec import StudySpec
 from cartwheel.store.run_folder import RunFolder
 from cartwheel.study import POLL_S, Names
+from cartwheel.study_agents import agent_setup
 from cartwheel.tuning import Running, StopCheck, corners, spec_of
 
 if TYPE_CHECKING:

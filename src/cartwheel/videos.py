@@ -15,7 +15,6 @@ import numpy as np
 
 from cartwheel.analysis.tables import EvaluationResult, Watched, implausible_episodes, ranking
 from cartwheel.analysis.wording import number, plural
-from cartwheel.backend import agent_setup
 from cartwheel.errors import UsageError
 from cartwheel.exploits import first_implausible_step
 from cartwheel.records import CheckpointId, Config, Episode, SegmentId
@@ -27,6 +26,7 @@ from cartwheel.seeds import seed_integer
 from cartwheel.spec import StudySpec
 from cartwheel.store.run_folder import RunFolder
 from cartwheel.study import Names
+from cartwheel.study_agents import agent_setup
 from cartwheel.tuning import corners, spec_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cartwheel.backend import ENVIRONMENT_LOG, agent_setup, env_maker, played_in
 from cartwheel.envs.making import allow_imports, imports_are_allowed
 from cartwheel.envs.tasks import registered_later
 from cartwheel.errors import ConfigError
@@ -16,6 +15,7 @@ from cartwheel.executors.messages import Recipe
 from cartwheel.executors.work import Place
 from cartwheel.records import Config
 from cartwheel.spec import StudySpec, parse_spec
+from cartwheel.study_agents import ENVIRONMENT_LOG, agent_setup, env_maker, played_in
 from cartwheel.task_files import loaded_task, run_task_source, source_of
 
 if TYPE_CHECKING:

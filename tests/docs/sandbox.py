@@ -18,11 +18,11 @@ import jax
 
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.arrays import to_arrays
-from cartwheel.backend import agent_setup
 from cartwheel.cli import app as cli
 from cartwheel.records import CheckpointId, Config
 from cartwheel.spec import StudySpec
 from cartwheel.store.checkpoints import CheckpointStore
+from cartwheel.study_agents import agent_setup
 from synthetic_executor import SyntheticBackend, SyntheticExecutor, replace_agents
 
 SHORTER = {

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from benchmarks.plausible_ranges import QUANTITIES, mujoco_tasks
-from cartwheel.backend import agent_setup
 from cartwheel.ceiling import TruePlanner
 from cartwheel.envs.pool import WatchedEnv, make_env
 from cartwheel.envs.tasks import get_task
 from cartwheel.spec import StudySpec
+from cartwheel.study_agents import agent_setup
 from documents import ROOT
 
 TASKS = mujoco_tasks()

@@ -59,7 +59,7 @@ def test_the_devices_of_this_machine_decide(monkeypatch: pytest.MonkeyPatch) -> 
     assert lanes_of(backend) == 6
     assert lanes_of(AgentBackend(False, executor="processes")) == 1
     assert lanes_of(backend, agent={**one_program.SETTINGS, "spreads_plans": True}) == 1
-    from cartwheel.backend import agent_setup
+    from cartwheel.study_agents import agent_setup
 
     setup = agent_setup(one_program.spec("line"), [])
     monkeypatch.setattr(jax, "local_devices", gpus(1, 5 * needed_bytes(setup.task, setup.shape, 1)))
