@@ -10,13 +10,14 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean
 
 import jax
 import numpy as np
+from jax.experimental.compilation_cache import compilation_cache
 
 from cartwheel.agents.pets.hypers import hypers_from_configs
 from cartwheel.agents.pets.planner import plan_bounds
@@ -38,14 +39,16 @@ _SEED = ("calibration",)
 def work_of(setup: AgentSetup, tuned: Config) -> Work:
     """The arithmetic of an agent under a config: that of its networks; samples are counted in whole chunks."""
     chosen = setup.under(tuned)
-    shape = chosen.shape
-    hypers = hypers_from_configs([chosen.base], shape.planner)
-    bounds = plan_bounds(hypers.planner, shape)
-    sizes = _num_weights(chosen)
+    shape, sizes = chosen.shape, _num_weights(chosen)
     per_sample = shape.num_planning_networks if shape.propagation == "e" else shape.num_particles
-    num_samples = int(np.sum(bounds.num_chunks)) * shape.sample_chunk
-    plan = num_samples * per_sample * int(bounds.horizon) * sizes
-    return Work(float(plan), float(hypers.model.num_epochs[0]) * shape.num_networks * sizes)
+    plan = imagined_steps(chosen) * per_sample * sizes
+    return Work(float(plan), float(chosen.base["num_epochs"]) * shape.num_networks * sizes)
+
+
+def imagined_steps(chosen: AgentSetup) -> int:
+    """Env steps that the samples of a plan come to; samples are counted in whole chunks."""
+    bounds = plan_bounds(hypers_from_configs([chosen.base], chosen.shape.planner).planner, chosen.shape)
+    return int(np.sum(bounds.num_chunks)) * chosen.shape.sample_chunk * int(bounds.horizon)
 
 
 def _num_weights(setup: AgentSetup) -> int:
@@ -67,26 +70,36 @@ class Calibration:
         self._setup, self._config, self._num_lanes, self._make = setup.under(config), config, num_lanes, make
         self._work = work_of(setup, config)
 
-    def measure(self, num_devices: int, has_cache: bool) -> Rates:
+    def measure(self, num_devices: int, has_cache: bool, has_others: bool) -> Rates:
         """Rates on the first devices. Compiles, unless the cache has the programs, and then takes some seconds.
 
-        What is compiled now will be in the cache when the study begins, if there is a cache: it then counts what it
-        takes to load it.
+        What is compiled now will be in the cache when the study begins, if there is a cache. If it ``has_others``,
+        agents with programs of their own, these will not be there: what compiling takes is then measured as well.
         """
         devices = jax.local_devices()[:num_devices]
-        barrier = threading.Barrier(len(devices))
+        barrier, compile_s = threading.Barrier(len(devices)), 0.0
         with ThreadPoolExecutor(len(devices)) as threads:
+            if has_cache and has_others:
+                with _without_cache():
+                    compile_s = self._timed_build(threads, devices)
             if has_cache:
-                for engine in threads.map(self._build, devices):
-                    engine.close()
-                jax.clear_caches()
+                self._timed_build(threads, devices)
             started = time.perf_counter()
             engines = list(threads.map(self._build, devices))
-            compile_s = time.perf_counter() - started
+            load_s = time.perf_counter() - started
             measured = list(threads.map(lambda engine: self._run(engine, barrier), engines))
-            # what was compiled here is in the cache when the study begins, if there is a cache
-            self.memory_bytes = settled_bytes() if has_cache else peak_bytes()
-        return Rates(compile_s, *map(fmean, zip(*measured, strict=True)))
+            self.memory_bytes = settled_bytes() if has_cache and not has_others else peak_bytes()
+        return Rates(compile_s or load_s, load_s, *map(fmean, zip(*measured, strict=True)))
+
+    def _timed_build(self, threads: ThreadPoolExecutor, devices: Sequence[jax.Device]) -> float:
+        """Seconds until all devices have a program, which is then forgotten."""
+        started = time.perf_counter()
+        engines = list(threads.map(self._build, devices))
+        seconds = time.perf_counter() - started
+        for engine in engines:
+            engine.close()
+        jax.clear_caches()
+        return seconds
 
     def _build(self, device: jax.Device) -> Engine:
         task, shape = self._setup.task, self._setup.shape
@@ -125,7 +138,7 @@ class Calibration:
 
     def _planned_step_s(self, engine: Engine) -> float:
         """Seconds of an env step that is planned."""
-        clock = _Clock(PLAN_S, lambda: engine.num_steps)
+        clock = Clock(PLAN_S, lambda: engine.num_steps)
         with contextlib.suppress(Abandoned):
             engine.run_episode(self._jobs(self._setup.base, 1, learns=False), clock)
             clock()
@@ -138,7 +151,7 @@ class Calibration:
         }
 
 
-class _Clock:
+class Clock:
     """Asked between env steps whether to stop, so it knows when they began. The first ones are not counted."""
 
     def __init__(self, limit_s: float, num_steps: Callable[[], int]) -> None:
@@ -150,9 +163,28 @@ class _Clock:
         return len(self._at) > 3 and self._at[-1][0] - self._at[0][0] > self._limit_s
 
     @property
+    def first_s(self) -> float:
+        """Of the first ones, which compile where that has not been done before."""
+        return self._at[min(1, len(self._at) - 1)][0] - self._at[0][0]
+
+    @property
     def step_s(self) -> float:
+        """Of one of the others."""
         (began, first), (ended, last) = self._at[min(1, len(self._at) - 2)], self._at[-1]
         return (ended - began) / max(1, last - first)
+
+
+@contextlib.contextmanager
+def _without_cache() -> Iterator[None]:
+    """Programs are compiled inside, also those that JAX's cache has."""
+    was_enabled = jax.config.values["jax_enable_compilation_cache"]
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()  # which remembers whether it is enabled
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_compilation_cache", was_enabled)
+        compilation_cache.reset_cache()
 
 
 def peak_bytes() -> int:

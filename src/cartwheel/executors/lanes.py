@@ -6,7 +6,7 @@ Which lanes run what changes no result (see ``cartwheel.engine``).
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -32,6 +32,7 @@ from cartwheel.envs.pool import make_env
 from cartwheel.errors import CorruptCheckpoint
 from cartwheel.executors.memory import PLAN, needed_bytes
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Place, Work
+from cartwheel.recent import Recent
 from cartwheel.records import CheckpointId, Config, FailureKind, Segment, Status, StoredFile
 from cartwheel.rollouts import Abandoned
 from cartwheel.store.checkpoints import CheckpointStore
@@ -75,43 +76,12 @@ class _Lane:
         )
 
 
-class _Engines:
-    """One engine per shape of agent."""
-
-    def __init__(self, build: Callable[[PetsShape], Engine]) -> None:
-        self._build = build
-        self._by_shape: dict[PetsShape, Engine] = {}  # the longest unused first
-
-    def get(self, shape: PetsShape, busy: Sequence[Engine]) -> Engine:
-        """The engine for that shape; it may close another one that is not ``busy``."""
-        idle = [other for other, engine in self._by_shape.items() if other != shape and engine not in busy]
-        if shape not in self._by_shape and len(self._by_shape) >= MAX_ENGINES and idle:
-            self._close(idle[0])
-        engine = self._by_shape.pop(shape, None) or self._build(shape)
-        self._by_shape[shape] = engine
-        return engine
-
-    def drop(self, engine: Engine) -> None:
-        """Forget an engine that cannot be used any more."""
-        self._by_shape = {shape: other for shape, other in self._by_shape.items() if other is not engine}
-        engine.close()
-
-    def close(self) -> None:
-        for shape in list(self._by_shape):
-            self._close(shape)
-
-    def _close(self, shape: PetsShape) -> None:
-        engine = self._by_shape.pop(shape)
-        engine.close()
-        PLAN.release(engine.device, needed_bytes(engine.task, shape, engine.num_lanes))
-
-
 class AgentLanes:
     """Real agents in the lanes of one JAX device. They write checkpoint files, and no database."""
 
     def __init__(self, setup: AgentSetup, place: Place, device: Any, make: MakeEnv = make_env) -> None:
         self._setup, self._place, self._device, self._make = setup, place, device, make
-        self._engines = _Engines(self._build)
+        self._engines = Recent(MAX_ENGINES, self._build, _close)
         self._lanes: list[_Lane] = []
         self.compile_s = 0.0
 
@@ -156,7 +126,7 @@ class AgentLanes:
     def _engine(self, shape: PetsShape) -> Engine:
         """Raises MemoryError if the device cannot hold it."""
         try:
-            return self._engines.get(shape, [lane.engine for lane in self._lanes])
+            return self._engines.get(shape, [lane.engine.shape for lane in self._lanes])
         except jax.errors.JaxRuntimeError as error:
             raise MemoryError(_require_out_of_memory(error)) from error
 
@@ -179,7 +149,7 @@ class AgentLanes:
         except jax.errors.JaxRuntimeError as error:
             reason = _require_out_of_memory(error)
             # the device's arrays are in no known state: whoever comes next gets an engine of its own
-            self._engines.drop(engine)
+            self._engines.drop(engine.shape)
             return [_lost(lane, reason) for lane in lanes]
         outcomes: list[Outcome] = []
         for lane in lanes:
@@ -213,6 +183,11 @@ def lanes_of_devices(
     """Lanes on every local device, or on one that plans with the help of all. ``make`` makes their environments."""
     devices = jax.local_devices()[: 1 if setup.shape.spreads_plans else max_devices]
     return [AgentLanes(setup, place, device, make) for device in devices]
+
+
+def _close(shape: PetsShape, engine: Engine) -> None:
+    engine.close()
+    PLAN.release(engine.device, needed_bytes(engine.task, shape, engine.num_lanes))
 
 
 def _ended(lane: _Lane, result: EpisodeResult) -> ItemDone:
