@@ -14,7 +14,7 @@ from jax.sharding import Sharding
 from benchmarks.speed.sizes import Size
 from benchmarks.speed.timing import Job
 from cartwheel.agents.pets import agent as pets
-from cartwheel.agents.pets.fit import fit, fit_bounds
+from cartwheel.agents.pets.fit import fit
 from cartwheel.agents.pets.hypers import MatmulPrecision, PetsHypers, PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import plan_bounds
 from cartwheel.agents.pets.propagation import World
@@ -98,11 +98,11 @@ def epoch(  # one for every number that a script varies
     """Passes over so many rows of every member."""
     shape = shape_of(size, capacity or num_rows, batch_size)
     states, hypers = agents(size, shape, num_members, num_rows), hypers_of(size, num_members, num_epochs=num_epochs)
-    bounds, keys = fit_bounds(num_epochs, num_rows, shape), jax.random.split(jax.random.key(1), num_members)
+    most_rows, keys = np.asarray(num_rows, np.int32), jax.random.split(jax.random.key(1), num_members)
     given = jax.device_put((states.weights, states.optimizer, states.replay, hypers.model), device)
-    bounds, keys = jax.device_put((bounds, keys), device)
+    most_rows, keys = jax.device_put((most_rows, keys), device)
     program = _fit_program(size.task, shape)
-    return lambda: jax.block_until_ready(program(*given, bounds, keys))
+    return lambda: jax.block_until_ready(program(*given, most_rows, keys))
 
 
 @functools.cache

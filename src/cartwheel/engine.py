@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from cartwheel.agents.pets.agent import PetsState
 from cartwheel.agents.pets.buffer import Transitions, host_transitions, row_shapes
 from cartwheel.agents.pets.diagnostics import Experience, plan_steps
-from cartwheel.agents.pets.fit import fit_bounds
 from cartwheel.agents.pets.hypers import HostArray, PetsHypers, PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import PlanBounds, no_bounds, plan_bounds
 from cartwheel.agents.pets.propagation import World
@@ -263,12 +262,11 @@ class Engine:
         num_rows = np.asarray(self._states.replay.num_rows)[learns]
         self._check_capacity(num_rows)
         most_rows = int((num_rows + rollout.lengths[learns]).max())
-        bounds = fit_bounds(int(hypers.model.num_epochs[learns].max()), most_rows, self.shape)
         _, keys = self._per_lane(jobs, "fit")
         episode = host_transitions(**{name: getattr(rollout, name) for name in row_shapes(self.task)})
         lived: list[HostArray] = [rollout.lengths, rollout.plans]
         *arguments, keys = self._put((Experience(episode, *lived), learns, hypers, keys))
-        self._states, metrics = self._programs.learn(self._states, *arguments, bounds, keys)
+        self._states, metrics = self._programs.learn(self._states, *arguments, np.asarray(most_rows, np.int32), keys)
         return {name: np.asarray(value) for name, value in metrics.items()}
 
     def _check_capacity(self, num_rows: NDArray[np.int32]) -> None:

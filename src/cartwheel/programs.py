@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +19,6 @@ from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.agent import PetsState
 from cartwheel.agents.pets.buffer import Buffer, host_transitions, row_shapes
 from cartwheel.agents.pets.diagnostics import Experience
-from cartwheel.agents.pets.fit import fit_bounds
 from cartwheel.agents.pets.hypers import PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import DEVICES, no_bounds
 from cartwheel.agents.pets.propagation import World
@@ -50,7 +50,11 @@ class Cohort:
     num_lanes: int
 
     def init(self, keys: Array) -> PetsState:
-        return jax.vmap(lambda key: pets.init(self.task, self.shape, jax.random.wrap_key_data(key)))(keys)
+        states: PetsState = self._over_lanes(self._init_one)(keys)
+        return states
+
+    def _init_one(self, key: Array) -> PetsState:
+        return pets.init(self.task, self.shape, jax.random.wrap_key_data(key))
 
     def begin(self) -> Any:
         one = pets.begin_episode(self.task, self.shape)
@@ -67,7 +71,7 @@ class Cohort:
             key = jax.random.fold_in(jax.random.wrap_key_data(key), t)
             return pets.act(self.task, self.shape, model, memory, hypers, bounds, obs, is_random, key)
 
-        return jax.vmap(one)(models, memory, hypers, obs, is_random, keys)
+        return self._over_lanes(one)(models, memory, hypers, obs, is_random, keys)
 
     def begin_whole(self) -> whole.Progress:
         plans = jnp.full(plans_shape(self.task, self.shape, self.num_lanes), jnp.nan, jnp.float32)
@@ -79,13 +83,26 @@ class Cohort:
 
         return whole.played(self.task, act, now, stop)
 
-    def learn(self, states: Any, experience: Any, learns: Any, hypers: Any, bounds: Any, keys: Any) -> Any:
+    def learn(self, states: Any, experience: Any, learns: Any, hypers: Any, most_rows: Any, keys: Any) -> Any:
         def one(state: Any, experience: Any, learns: Any, hypers: Any, key: Any) -> Any:
             key = jax.random.wrap_key_data(key)
-            after, metrics = pets.learn(self.task, self.shape, state, experience, hypers, bounds, key)
+            num_epochs = jnp.where(learns, hypers.model.num_epochs, 0)  # nobody waits for what is not kept
+            hypers = eqx.tree_at(lambda hypers: hypers.model.num_epochs, hypers, num_epochs)
+            after, metrics = pets.learn(self.task, self.shape, state, experience, hypers, most_rows, key)
             return _chosen(learns, after, state), metrics
 
-        return jax.vmap(one)(states, experience, learns, hypers, keys)
+        return self._over_lanes(one)(states, experience, learns, hypers, keys)
+
+    def _over_lanes(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """``jax.vmap``; but one lane is computed as the one agent that it is, whose loops end where they end."""
+        if self.num_lanes > 1:
+            return jax.vmap(function)
+
+        def alone(*stacked: Any) -> Any:
+            result = function(*jax.tree.map(lambda leaf: jnp.squeeze(leaf, 0), stacked))
+            return jax.tree.map(lambda leaf: jnp.expand_dims(leaf, 0), result)
+
+        return alone
 
 
 def compile_programs(
@@ -123,9 +140,7 @@ def compile_programs(
         begin=compiled(begin, out=planning),
         load=compiled(cohort.load, states, one, scalar, donate_argnums=0),
         act=compiled(spread(act, planning), *planned, scalar, out=planning, donate_argnums=1),
-        learn=compiled(
-            cohort.learn, states, experience, flags, hypers, fit_bounds(0, 0, shape), keys, donate_argnums=0
-        ),
+        learn=compiled(cohort.learn, states, experience, flags, hypers, scalar, keys, donate_argnums=0),
     )
 
 

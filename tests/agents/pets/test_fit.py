@@ -14,7 +14,7 @@ from jax import random
 from cartwheel.agents.pets import buffer as buffers
 from cartwheel.agents.pets import fit as fitting
 from cartwheel.agents.pets.buffer import Buffer, Transitions
-from cartwheel.agents.pets.fit import FitBounds, bootstrap, fit_bounds, shuffle
+from cartwheel.agents.pets.fit import bootstrap, shuffle
 from cartwheel.agents.pets.holdout import is_held_out
 from cartwheel.agents.pets.hypers import ModelHypers, PetsShape
 from cartwheel.agents.pets.model import Ensemble, fit_loss, init_ensemble, row_losses
@@ -45,16 +45,15 @@ def start(shape: PetsShape) -> tuple[Ensemble, Any]:
 
 @functools.cache
 def program(shape: PetsShape) -> Any:
-    """The compiled fit: whatever buffer, hypers and bounds, one program."""
+    """The compiled fit: whatever buffer and hypers, one program."""
     return jax.jit(functools.partial(fitting.fit, POSITION, shape))
 
 
-def run(buffer: Buffer, hypers: ModelHypers, bounds: FitBounds, shape: PetsShape = TINY, repeat: int = 1) -> Any:
+def run(buffer: Buffer, hypers: ModelHypers, most_rows: int, shape: PetsShape = TINY, repeat: int = 1) -> Any:
     """A fit; warm-started again and again if repeated."""
     ensemble, optimizer = start(shape)
-    bounds = jax.tree.map(jnp.asarray, bounds)
     for i in range(repeat):
-        fitted = program(shape)(ensemble, optimizer, buffer, hypers, bounds, random.key(2 + i))
+        fitted = program(shape)(ensemble, optimizer, buffer, hypers, jnp.asarray(most_rows), random.key(2 + i))
         ensemble, optimizer = fitted.ensemble, fitted.optimizer
     return jax.tree.map(np.asarray, fitted)
 
@@ -92,9 +91,9 @@ def plain_fit(buffer: Buffer, hypers: ModelHypers, shape: PetsShape) -> tuple[En
 
 
 def test_a_fit_is_a_plain_loop_over_batches() -> None:
-    """Masks, bounds and padding leave nothing but Adam on each network's resample, shuffled anew every epoch."""
+    """Loop bounds and padding leave nothing but Adam on each network's resample, shuffled anew every epoch."""
     buffer, hypers = made_up_buffer(18), model_hypers()
-    found = run(buffer, hypers, fit_bounds(7, CAPACITY, TINY))
+    found = run(buffer, hypers, CAPACITY)
     expected, loss = plain_fit(made_up_buffer(18), hypers, TINY)
     for a, b in zip(jax.tree.leaves(found.ensemble), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, atol=2e-5)
@@ -102,24 +101,24 @@ def test_a_fit_is_a_plain_loop_over_batches() -> None:
 
 
 def test_neighbours_and_unwritten_rows_change_nothing() -> None:
-    """A fit is the same, bit for bit, under its own bounds and larger ones, and whatever lies behind its rows."""
+    """A fit is the same, bit for bit, beside agents that have more rows, and whatever lies behind its rows."""
     hypers = model_hypers()
-    own = run(made_up_buffer(18, behind=0.0), hypers, fit_bounds(3, 18, TINY))
-    beside = run(made_up_buffer(18, behind=np.nan), hypers, fit_bounds(9, CAPACITY, TINY))
+    own = run(made_up_buffer(18, behind=0.0), hypers, 18)
+    beside = run(made_up_buffer(18, behind=np.nan), hypers, CAPACITY)
     for a, b in zip(jax.tree.leaves(own), jax.tree.leaves(beside), strict=True):
         assert a.tobytes() == b.tobytes()
 
 
 def test_fits_continue_where_the_last_one_ended() -> None:
     """Weights and Adam's moments are kept between fits, and the model learns x' = x + 0.5 a."""
-    fitted = run(made_up_buffer(CAPACITY), model_hypers(1e-2, 0.0, 30), fit_bounds(30, CAPACITY, TINY), repeat=4)
+    fitted = run(made_up_buffer(CAPACITY), model_hypers(1e-2, 0.0, 30), CAPACITY, repeat=4)
     assert int(fitted.optimizer.count) == 4 * 30 * CAPACITY // TINY.batch_size
     assert float(fitted.loss) < -3.0
 
 
 def test_no_epochs_change_only_the_normaliser() -> None:
     """With num_epochs = 0 the weights stay what they were."""
-    fitted = run(made_up_buffer(18), model_hypers(num_epochs=0), fit_bounds(0, 18, TINY))
+    fitted = run(made_up_buffer(18), model_hypers(num_epochs=0), 18)
     for a, b in zip(jax.tree.leaves(fitted.ensemble), jax.tree.leaves(start(TINY)[0]), strict=True):
         assert np.array_equal(a, b)
     assert not np.array_equal(fitted.normaliser.std, np.ones(2))
@@ -128,7 +127,7 @@ def test_no_epochs_change_only_the_normaliser() -> None:
 def test_batch_size_is_no_dead_knob() -> None:
     """Another batch size gives other weights."""
     buffer, hypers, other = made_up_buffer(18), model_hypers(), with_shape(batch_size=8)
-    one, two = run(buffer, hypers, fit_bounds(3, 18, TINY)), run(buffer, hypers, fit_bounds(3, 18, other), other)
+    one, two = run(buffer, hypers, 18), run(buffer, hypers, 18, other)
     assert not np.array_equal(one.ensemble.weights[0], two.ensemble.weights[0])
 
 
@@ -155,8 +154,8 @@ def test_held_out_rows_are_never_trained_on(monkeypatch: pytest.MonkeyPatch) -> 
     """Where every epoch counts as better, other held-out rows give the same weights and units, bit for bit."""
     monkeypatch.setattr(fitting, "MIN_IMPROVEMENT", -np.inf)
     shape = with_shape(holdout_ratio=0.25, patience=4)  # a shape of its own: the program is remembered by shape
-    buffer, bounds = made_up_buffer(CAPACITY), fit_bounds(5, CAPACITY, shape)
-    one, two = (run(spoiled(buffer, by), model_hypers(num_epochs=5), bounds, shape) for by in (0.0, 50.0))
+    buffer = made_up_buffer(CAPACITY)
+    one, two = (run(spoiled(buffer, by), model_hypers(num_epochs=5), CAPACITY, shape) for by in (0.0, 50.0))
     for part in ("ensemble", "optimizer", "normaliser", "loss"):
         for a, b in zip(jax.tree.leaves(getattr(one, part)), jax.tree.leaves(getattr(two, part)), strict=True):
             assert a.tobytes() == b.tobytes()
@@ -166,8 +165,8 @@ def test_held_out_rows_are_never_trained_on(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_fit_ends_when_nothing_gets_better() -> None:
     """Without a step there is nothing to gain: it ends after ``patience`` epochs, with the weights it began with."""
-    buffer, bounds = made_up_buffer(CAPACITY), fit_bounds(20, CAPACITY, WATCHED)
-    fitted = run(buffer, model_hypers(learning_rate=0.0, num_epochs=20), bounds, WATCHED)
+    buffer = made_up_buffer(CAPACITY)
+    fitted = run(buffer, model_hypers(learning_rate=0.0, num_epochs=20), CAPACITY, WATCHED)
     assert fitted.num_epochs == WATCHED.patience
     for a, b in zip(jax.tree.leaves(fitted.ensemble), jax.tree.leaves(start(WATCHED)[0]), strict=True):
         assert np.array_equal(a, b)
@@ -176,10 +175,10 @@ def test_a_fit_ends_when_nothing_gets_better() -> None:
 
 def test_the_best_weights_are_kept() -> None:
     """A step far too long makes everything worse: the weights from before it come back; a good one is kept."""
-    buffer, bounds = made_up_buffer(CAPACITY), fit_bounds(20, CAPACITY, WATCHED)
+    buffer = made_up_buffer(CAPACITY)
     before = held_out_losses(start(WATCHED)[0], buffer).mean()
     for rate, is_good in ((1.0, False), (1e-2, True)):
-        fitted = run(buffer, model_hypers(rate, 0.0, 20), bounds, WATCHED)
+        fitted = run(buffer, model_hypers(rate, 0.0, 20), CAPACITY, WATCHED)
         after = held_out_losses(fitted.ensemble, buffer).mean()
         assert float(fitted.holdout_loss) == pytest.approx(after, rel=1e-4)
         assert (after < before) == is_good
@@ -188,7 +187,7 @@ def test_the_best_weights_are_kept() -> None:
 def test_nobody_is_watched_before_a_row_is_held_out() -> None:
     """With no held-out row yet, all epochs are run and the last weights kept."""
     num_rows = int(np.flatnonzero(HELD_OUT)[0])
-    fitted = run(made_up_buffer(num_rows), model_hypers(num_epochs=7), fit_bounds(7, num_rows, WATCHED), WATCHED)
+    fitted = run(made_up_buffer(num_rows), model_hypers(num_epochs=7), num_rows, WATCHED)
     assert fitted.num_epochs == 7
     assert np.isnan(fitted.holdout_loss)
     assert not np.array_equal(fitted.ensemble.weights[0], start(WATCHED)[0].weights[0])
@@ -199,7 +198,7 @@ def test_the_best_networks_come_first(ratio: float) -> None:
     """The same fit, its networks and their share of the optimiser's memory ordered by the loss they are judged by."""
     buffer = made_up_buffer(CAPACITY)
     plain, ranked = (with_shape(holdout_ratio=ratio, num_best_networks=best) for best in (None, 1))
-    one, two = (run(buffer, model_hypers(), fit_bounds(3, CAPACITY, shape), shape) for shape in (plain, ranked))
+    one, two = (run(buffer, model_hypers(), CAPACITY, shape) for shape in (plain, ranked))
     losses = held_out_losses(one.ensemble, buffer) if ratio else None
     order = [0, 1] if np.array_equal(one.ensemble.weights[0], two.ensemble.weights[0]) else [1, 0]
     assert losses is None or list(np.argsort(losses)) == order

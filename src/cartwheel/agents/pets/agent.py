@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array, random
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 
 from cartwheel.agents.pets import buffer as buffers
 from cartwheel.agents.pets import fit as fitting
@@ -20,7 +20,6 @@ from cartwheel.agents.pets import heads
 from cartwheel.agents.pets import planner as planners
 from cartwheel.agents.pets.buffer import Buffer
 from cartwheel.agents.pets.diagnostics import Experience, judge_fit, judge_unseen, planning_world, spread_of
-from cartwheel.agents.pets.fit import FitBounds
 from cartwheel.agents.pets.hypers import PetsHypers, PetsShape
 from cartwheel.agents.pets.model import Ensemble, Normaliser, init_ensemble, init_normaliser
 from cartwheel.agents.pets.optimizers import init_optimizer
@@ -111,10 +110,10 @@ def learn(
     state: PetsState,
     experience: Experience,
     hypers: PetsHypers,
-    bounds: FitBounds,
+    most_rows: Int[Array, ""],
     key: PRNGKeyArray,
 ) -> tuple[PetsState, dict[str, Array]]:
-    """Remember the real rows of an episode and fit the model to everything remembered.
+    """Remember the real rows of an episode and fit the model to everything remembered: at most ``most_rows`` then.
 
     Returns the new state and metrics: ``is_finite``, whether the weights are, and diagnostics by name, those that say
     nothing not finite (see ``diagnostics``).
@@ -123,9 +122,9 @@ def learn(
     replay = buffers.append(state.replay, rows, length)
     before = planning_world(shape, state.weights, state.normaliser)
     horizon, luck_key = hypers.planner.plan_horizon, random.fold_in(key, _DIAGNOSTICS)
-    spread = spread_of(task, before, replay, bounds.num_rows)
+    spread = spread_of(task, before, replay, most_rows)
     unseen = judge_unseen(task, shape, before, experience, spread, horizon, luck_key)
-    fitted = fitting.fit(task, shape, state.weights, state.optimizer, replay, hypers.model, bounds, key)
+    fitted = fitting.fit(task, shape, state.weights, state.optimizer, replay, hypers.model, most_rows, key)
     leaves = jax.tree.leaves((fitted.ensemble, fitted.normaliser))
     is_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
     state = PetsState(fitted.ensemble, fitted.optimizer, fitted.normaliser, replay)

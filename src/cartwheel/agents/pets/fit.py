@@ -5,7 +5,9 @@ training rows, drawn anew at every fit and reshuffled at every epoch. The normal
 holdout, all rows are trained on for a given number of epochs. With one, the fit ends early when the held-out loss
 stops falling, at the weights for which it was lowest. If only the best networks are to plan, they come first.
 
-What it costs follows the rows present: nothing reads a buffer to its capacity (see ``row_folds``).
+What it costs follows the rows present: nothing reads a buffer to its capacity (see ``row_folds``). Loops end where the
+agent's own epochs and batches do; vectorised, they go on until those of the last one have ended, and JAX keeps what the
+others had.
 
     E networks   N buffer capacity   M rows that may be trained on   B batch   I inputs   D target dimensions
 """
@@ -17,7 +19,6 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import Array, lax, random
 from jaxtyping import Float, Int, PRNGKeyArray
@@ -26,7 +27,7 @@ from cartwheel.agents.pets.buffer import Buffer, Transitions
 from cartwheel.agents.pets.heads import model_inputs, with_reward_units
 from cartwheel.agents.pets.heads import targets as model_targets
 from cartwheel.agents.pets.holdout import count_below, is_held_out, judging_rows, training_rows
-from cartwheel.agents.pets.hypers import HostArray, ModelHypers, PetsShape
+from cartwheel.agents.pets.hypers import ModelHypers, PetsShape
 from cartwheel.agents.pets.model import (
     Ensemble,
     Normaliser,
@@ -44,23 +45,6 @@ MIN_IMPROVEMENT = 0.01
 """A held-out loss is better if it is lower by this share of its size (mbrl-lib, Pineda et al. 2021)."""
 JUDGING_CHUNK = 256
 """So many held-out rows are judged at a time."""
-
-
-class FitBounds(NamedTuple):
-    """Loop bounds that cover every member of a cohort; plain integers, never vectorised."""
-
-    num_epochs: Int[Array, ""]
-    num_rows: Int[Array, ""]
-    num_batches: Int[Array, ""]
-    num_judging_chunks: Int[Array, ""]
-
-
-def fit_bounds(num_epochs: int, num_rows: int, shape: PetsShape) -> FitBounds:
-    """Bounds for a cohort from its largest number of epochs and of rows (NumPy, on the host)."""
-    num_training, num_judging = (count_below(rows(shape), num_rows, np) for rows in (training_rows, judging_rows))
-    numbers = (num_epochs, num_rows, -(-num_training // shape.batch_size), -(-num_judging // JUDGING_CHUNK))
-    host: list[HostArray] = [np.asarray(number, np.int32) for number in numbers]
-    return FitBounds(*host)
 
 
 class Fitted(NamedTuple):
@@ -122,39 +106,41 @@ def fit(
     optimizer: optax.OptState,
     buffer: Buffer,
     hypers: ModelHypers,
-    bounds: FitBounds,
+    most_rows: Int[Array, ""],
     key: PRNGKeyArray,
 ) -> Fitted:
-    """Refit the normaliser, then run at most ``hypers.num_epochs`` passes over the bootstrap resamples."""
-    data = _prepare(task, shape, buffer, bounds.num_rows)
+    """Refit the normaliser, then run at most ``hypers.num_epochs`` passes over the bootstrap resamples.
+
+    ``most_rows``: no member of the cohort has more in its buffer. It is one number for all, never vectorised.
+    """
+    data = _prepare(task, shape, buffer, most_rows)
     boot_key, shuffle_key = random.split(key)
-    places = bootstrap(boot_key, shape.num_networks, len(training_rows(shape)), data.num_training, bounds.num_rows)
+    places = bootstrap(boot_key, shape.num_networks, len(training_rows(shape)), data.num_training, most_rows)
     resample = jnp.asarray(training_rows(shape))[places]
 
     def epoch(number: Array, progress: _Progress) -> _Progress:
-        order = shuffle(random.fold_in(shuffle_key, number), resample, data.num_training, bounds.num_rows)
-        is_active = number < hypers.num_epochs
-        return _epoch(data, shape, hypers, bounds, order, is_active, progress)
+        order = shuffle(random.fold_in(shuffle_key, number), resample, data.num_training, most_rows)
+        return _epoch(data, shape, hypers, order, progress)
 
     def judge(ensemble: Ensemble) -> Float[Array, " E"]:
-        return _judge(data, shape, bounds, ensemble)
+        return _judge(data, shape, ensemble)
 
     start = _Progress(ensemble, optimizer, jnp.zeros((), jnp.float32))
     if shape.holdout_ratio > 0.0:
         end = _until_no_better(epoch, judge, start, data, hypers, shape)
     else:
-        last = lax.fori_loop(0, bounds.num_epochs, epoch, start)
+        last = lax.fori_loop(0, hypers.num_epochs, epoch, start)
         end = _Watched(last, last, jnp.asarray(jnp.nan, jnp.float32), hypers.num_epochs, hypers.num_epochs)
     best = _best_first(judge, end.best) if shape.num_best_networks is not None else end.best
     return Fitted(best.ensemble, best.optimizer, data.normaliser, best.loss, end.best_loss, end.num_epochs)
 
 
-def _prepare(task: Task, shape: PetsShape, buffer: Buffer, num_rows: Int[Array, ""]) -> _Data:
+def _prepare(task: Task, shape: PetsShape, buffer: Buffer, most_rows: Int[Array, ""]) -> _Data:
     """What the networks learn from, and the units that the training rows give it."""
     is_training = ~jnp.asarray(is_held_out(shape.capacity, shape.holdout_ratio))
     present = (jnp.arange(shape.capacity) < buffer.num_rows) & is_training
-    normaliser = fit_normaliser(buffer.rows, present, num_rows, functools.partial(model_inputs, task))
-    normaliser = with_reward_units(normaliser, buffer.rows, present, num_rows)
+    normaliser = fit_normaliser(buffer.rows, present, most_rows, functools.partial(model_inputs, task))
+    normaliser = with_reward_units(normaliser, buffer.rows, present, most_rows)
     counts = (count_below(which(shape), buffer.num_rows) for which in (training_rows, judging_rows))
     return _Data(task, buffer.rows, normaliser, *counts)
 
@@ -184,7 +170,7 @@ def _until_no_better(
     return end._replace(best_loss=jnp.where(data.num_judging == 0, jnp.nan, end.best_loss))
 
 
-def _judge(data: _Data, shape: PetsShape, bounds: FitBounds, ensemble: Ensemble) -> Float[Array, " E"]:
+def _judge(data: _Data, shape: PetsShape, ensemble: Ensemble) -> Float[Array, " E"]:
     """The mean data loss of every network over the rows that it is judged by; 0 if there are none."""
     rows = jnp.pad(jnp.asarray(judging_rows(shape)), (0, JUDGING_CHUNK))
 
@@ -194,7 +180,8 @@ def _judge(data: _Data, shape: PetsShape, bounds: FitBounds, ensemble: Ensemble)
         everyone = (jnp.tile(array, (shape.num_networks, 1, 1)) for array in data.at(index[None]))
         return total + jnp.sum(jnp.where(present[None], row_losses(ensemble, *everyone), 0.0), axis=1)
 
-    total: Array = lax.fori_loop(0, bounds.num_judging_chunks, add, jnp.zeros((shape.num_networks,), jnp.float32))
+    num_chunks = -(-data.num_judging // JUDGING_CHUNK)
+    total: Array = lax.fori_loop(0, num_chunks, add, jnp.zeros((shape.num_networks,), jnp.float32))
     return total / jnp.maximum(data.num_judging, 1).astype(jnp.float32)
 
 
@@ -248,14 +235,11 @@ def _epoch(
     data: _Data,
     shape: PetsShape,
     hypers: ModelHypers,
-    bounds: FitBounds,
     order: Int[Array, "E N"],
-    is_active: Array,
     progress: _Progress,
 ) -> _Progress:
     """One pass over the data, ``shape.batch_size`` rows at a time; the last batch may be smaller."""
     size = shape.batch_size
-    num_batches = -(-data.num_training // size)
     padded = jnp.pad(order, ((0, 0), (0, size)))
 
     def update(b: Array, progress: _Progress) -> _Progress:
@@ -272,10 +256,7 @@ def _epoch(
         ensemble, optimizer = step(shape.optimizer, progress.ensemble, slope, progress.optimizer, hypers.learning_rate)
         # the loss of an epoch is the mean over its batches
         mean_loss = (progress.loss * b.astype(jnp.float32) + loss) / (b.astype(jnp.float32) + 1.0)
-        after = _Progress(ensemble, optimizer, mean_loss)
-        is_used = is_active & (b < num_batches)
-        kept: _Progress = jax.tree.map(lambda new, old: jnp.where(is_used, new, old), after, progress)
-        return kept
+        return _Progress(ensemble, optimizer, mean_loss)
 
-    passed: _Progress = lax.fori_loop(0, bounds.num_batches, update, progress)
+    passed: _Progress = lax.fori_loop(0, -(-data.num_training // size), update, progress)
     return passed
