@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cartwheel import engine
 from cartwheel.backend import AgentBackend
+from cartwheel.engines import engine
 from cartwheel.envs import tasks
 from cartwheel.envs.isolated import EnvMaker
 from cartwheel.envs.lookup import task_for

@@ -11,7 +11,7 @@ import jax
 
 import fragile
 from cartwheel.agents.pets.arrays import to_arrays
-from cartwheel.engine import Engine, EpisodeJob
+from cartwheel.engines.engine import Engine, EpisodeJob
 from hand_made import TINY
 
 CONFIG = {**fragile.CONFIG, "plan_horizon": 5, "num_iterations": 3, "num_samples": 23, "num_epochs": 3}

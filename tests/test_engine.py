@@ -14,8 +14,8 @@ import fragile
 from cartwheel.agents.pets.agent import PetsState
 from cartwheel.agents.pets.arrays import to_arrays
 from cartwheel.agents.pets.hypers import IcemHypers, ModelHypers
-from cartwheel.engine import Engine, EpisodeJob, EpisodeResult
-from cartwheel.rollouts import Abandoned, Failure
+from cartwheel.engines.engine import Engine, EpisodeJob, EpisodeResult
+from cartwheel.engines.rollouts import Abandoned, Failure
 from cartwheel.seeds import seed_integer
 from hand_made import CHANGES, TINY
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cartwheel import engine
-from cartwheel.engine import Engine
+from cartwheel.engines import engine
+from cartwheel.engines.engine import Engine
 from cartwheel.records import FailureKind, SegmentId
 from cartwheel.results import Study
 from cartwheel.seeds import seed_integer

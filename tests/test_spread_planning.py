@@ -13,7 +13,7 @@ import pytest
 import fragile
 import spread_life
 from cartwheel.agents.pets.setup import make_setup
-from cartwheel.engine import Engine
+from cartwheel.engines.engine import Engine
 from cartwheel.envs.tasks import get_task
 
 TESTS = Path(__file__).parent

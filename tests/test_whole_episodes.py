@@ -13,14 +13,14 @@ import pytest
 
 from cartwheel.agents.pets.hypers import PetsShape
 from cartwheel.backend import AgentBackend
-from cartwheel.engine import Engine, EpisodeJob, EpisodeResult, MakeEnv
+from cartwheel.engines.engine import Engine, EpisodeJob, EpisodeResult, MakeEnv
+from cartwheel.engines.rollouts import Abandoned, Failure
 from cartwheel.envs import probes, tasks
 from cartwheel.envs.formula import FormulaEnv, formula_or_env
 from cartwheel.envs.isolated import EnvMaker, Isolate
 from cartwheel.envs.pool import WatchedEnv, make_env
 from cartwheel.envs.task import Task
 from cartwheel.errors import ConfigError
-from cartwheel.rollouts import Abandoned, Failure
 from cartwheel.spec import StudySpec
 from cartwheel.tuning import Running, tune
 from fragile import CONFIG
@@ -134,7 +134,7 @@ def test_there_are_pauses_to_stop_in(whole: Engine) -> None:
 def test_slow_steps_are_asked_after_one_by_one(whole: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same episode, bit for bit, in other pieces."""
     once = life(whole, "a", 2)[1][0]
-    monkeypatch.setattr("cartwheel.engine.POLL_S", 0.0)
+    monkeypatch.setattr("cartwheel.engines.engine.POLL_S", 0.0)
     asked: list[int] = []
     whole.load(0, whole.fresh(("whole", "a")))
     whole.run_episode({0: job(0)})

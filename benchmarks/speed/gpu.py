@@ -25,7 +25,7 @@ from benchmarks.speed.sizes import SIZES, Size
 from benchmarks.speed.timing import Job, arguments, in_turns, tell
 from cartwheel.agents.pets.hypers import MatmulPrecision
 from cartwheel.agents.pets.layers import dense
-from cartwheel.engine import Engine, EpisodeJob
+from cartwheel.engines.engine import Engine, EpisodeJob
 from cartwheel.envs.lookup import find_task
 from cartwheel.executors.devices import prepare_jax
 

@@ -18,8 +18,8 @@ from cartwheel.agents.pets.fit import fit
 from cartwheel.agents.pets.hypers import MatmulPrecision, PetsHypers, PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import plan_bounds
 from cartwheel.agents.pets.propagation import World
+from cartwheel.engines.programs import planning_sharding, spread
 from cartwheel.envs.tasks import get_task
-from cartwheel.programs import planning_sharding, spread
 
 CHUNKS = {"cartpole": 25, "cheetah": 25, "middle": 50, "small": 16}
 """Samples evaluated at a time, as the presets of these sizes would have them."""

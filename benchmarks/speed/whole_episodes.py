@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.speed.timing import arguments, in_turns, ratios, tell
-from cartwheel.engine import Engine, EpisodeJob, MakeEnv
+from cartwheel.engines.engine import Engine, EpisodeJob, MakeEnv
 from cartwheel.envs.formula import formula_or_env
 from cartwheel.envs.pool import make_env
 from cartwheel.spec import StudySpec

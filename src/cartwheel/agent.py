@@ -25,7 +25,7 @@ from cartwheel.agents.pets.plan_search import PlanState
 from cartwheel.agents.pets.planner import plan_bounds
 from cartwheel.agents.pets.propagation import World
 from cartwheel.agents.pets.setup import AgentSetup
-from cartwheel.engine import random_key
+from cartwheel.engines.engine import random_key
 from cartwheel.envs.isolated import AS_USUAL, EnvMaker
 from cartwheel.envs.lookup import find_task
 from cartwheel.envs.making import CannotMake

@@ -22,12 +22,12 @@ from cartwheel.agents.pets.hypers import PetsShape, PlannerHypers, hypers_from_c
 from cartwheel.agents.pets.plan_search import PlanState
 from cartwheel.agents.pets.planner import PlanBounds
 from cartwheel.agents.pets.setup import AgentSetup
-from cartwheel.engine import random_key
+from cartwheel.engines.engine import random_key
+from cartwheel.engines.rollouts import Abandoned
 from cartwheel.envs.pool import make_env
 from cartwheel.envs.simulator import Rollout, true_dynamics
 from cartwheel.envs.tasks import Task
 from cartwheel.records import Config, Episode
-from cartwheel.rollouts import Abandoned
 from cartwheel.seeds import numpy_rng
 
 Plan = Callable[..., Any]

@@ -136,7 +136,7 @@ class EngineSpec(_Table):
     resumably. ``foreign`` are those that neither Cartwheel brings along nor it has formulas for. ``workers`` and
     ``max_worker_memory_mib`` are not for ``inline``, and Ray watches memory itself. ``deterministic`` is about GPUs
     (``executors/xla.py``): a CPU always computes the same bits. ``whole_episodes`` is about tasks with ``equations``:
-    an episode is one program then (``whole_episodes.py``), in float32 and with other bits.
+    an episode is one program then (``engines/whole_episodes.py``), in float32 and with other bits.
     """
 
     lanes: int = Field(default=1, ge=1, le=MAX_LANES)

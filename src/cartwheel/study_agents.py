@@ -11,7 +11,7 @@ from cartwheel.spec import StudySpec
 
 if TYPE_CHECKING:
     from cartwheel.agents.pets.setup import AgentSetup
-    from cartwheel.engine import MakeEnv
+    from cartwheel.engines.engine import MakeEnv
     from cartwheel.envs.isolated import EnvMaker
 
 ENVIRONMENT_LOG = "environment.log"

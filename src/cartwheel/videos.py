@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cartwheel.agents.pets.agent import PetsState
-    from cartwheel.engine import Engine
+    from cartwheel.engines.engine import Engine
     from cartwheel.envs.rendering import Frame, Recipe
 
 WIDTH_PX = 480
@@ -305,7 +305,7 @@ def _simulated(spec: StudySpec, config: Config, names: Names, index: int) -> tup
 def _learned(
     study: Study, spec: StudySpec, segment: SegmentId, config: Config, names: tuple[Names, int]
 ) -> tuple[Episode, "NDArray[np.float32]"]:
-    from cartwheel.engine import EpisodeJob
+    from cartwheel.engines.engine import EpisodeJob
 
     engine, full, state = _loaded(study, spec, segment, config)
     try:
@@ -320,7 +320,7 @@ def _learned(
 
 def _loaded(study: Study, spec: StudySpec, segment: SegmentId, config: Config) -> tuple["Engine", Config, "PetsState"]:
     """An engine as wide as the study's, the full config, and the agent at the end of a segment."""
-    from cartwheel.engine import Engine
+    from cartwheel.engines.engine import Engine
     from cartwheel.executors.devices import devices_for, prepare_jax, user_compile_cache
     from cartwheel.executors.lanes import restore
     from cartwheel.executors.work import StartFrom, Work

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cartwheel.agents.pets.setup import make_setup
-from cartwheel.engine import Engine, EpisodeJob
+from cartwheel.engines.engine import Engine, EpisodeJob
 from cartwheel.envs import probes
 from cartwheel.envs.pool import make_env
 from cartwheel.envs.probes import BANDIT, CLIFF, DELAY, INTEGRATOR, Probe

@@ -14,7 +14,7 @@ import pytest
 
 import fragile
 from cartwheel.agents.pets.setup import AgentSetup
-from cartwheel.engine import Engine
+from cartwheel.engines.engine import Engine
 from cartwheel.errors import EnvironmentHangs
 from cartwheel.executors.inline import InlineExecutor
 from cartwheel.executors.lanes import AgentLanes, lanes_of_devices, restore
@@ -317,7 +317,7 @@ def test_an_error_in_a_lane_reaches_the_study(make: Maker, monkeypatch: pytest.M
     def explode(*_: Any) -> Any:
         raise ArithmeticError("a defect")
 
-    monkeypatch.setattr("cartwheel.engine.Engine.run_episode", explode)
+    monkeypatch.setattr("cartwheel.engines.engine.Engine.run_episode", explode)
     executor = make()
     with pytest.raises(ArithmeticError, match="a defect"):
         run(executor, [work(segment(1))])

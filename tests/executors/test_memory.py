@@ -11,7 +11,7 @@ import pytest
 import fragile
 import one_program
 from cartwheel.backend import AgentBackend
-from cartwheel.engine import Engine
+from cartwheel.engines.engine import Engine
 from cartwheel.errors import ConfigError
 from cartwheel.executors import lanes, memory
 from cartwheel.executors.memory import MemoryPlan, available_bytes, needed_bytes

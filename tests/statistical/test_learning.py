@@ -9,7 +9,7 @@ import pytest
 
 from cartwheel.agents.pets.setup import AgentSetup, make_setup
 from cartwheel.ceiling import play_true_dynamics
-from cartwheel.engine import Engine, EpisodeJob
+from cartwheel.engines.engine import Engine, EpisodeJob
 from cartwheel.envs.lookup import task_for
 from cartwheel.envs.tasks import get_task
 

@@ -15,7 +15,7 @@ from cartwheel.agent import Agent
 from cartwheel.agents.pets.arrays import to_arrays
 from cartwheel.agents.pets.hypers import PlannerName, Propagation
 from cartwheel.agents.pets.setup import make_setup
-from cartwheel.engine import Engine, EpisodeJob
+from cartwheel.engines.engine import Engine, EpisodeJob
 from cartwheel.envs.tasks import get_task
 
 NUM_RANDOM = 17

@@ -22,11 +22,11 @@ from jax.experimental.compilation_cache import compilation_cache
 from cartwheel.agents.pets.hypers import hypers_from_configs
 from cartwheel.agents.pets.planner import plan_bounds
 from cartwheel.agents.pets.setup import AgentSetup
-from cartwheel.engine import Engine, EpisodeJob, MakeEnv
+from cartwheel.engines.engine import Engine, EpisodeJob, MakeEnv
+from cartwheel.engines.rollouts import Abandoned
 from cartwheel.executors.memory import PLAN, needed_bytes
 from cartwheel.rates import Rates, Work
 from cartwheel.records import Config
-from cartwheel.rollouts import Abandoned
 
 PLAN_S = 1.0
 """So long env steps are planned for a rate."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from cartwheel.agents.pets.hypers import PetsShape
 from cartwheel.agents.pets.setup import AgentSetup
-from cartwheel.engine import MakeEnv
+from cartwheel.engines.engine import MakeEnv
 from cartwheel.executors.calibration import Calibration, work_of
 from cartwheel.executors.file_sizes import checkpoint_size, episode_size, simulator_episode_size, simulator_file_sizes
 from cartwheel.executors.lanes import MAX_ENGINES

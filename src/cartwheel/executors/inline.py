@@ -1,7 +1,7 @@
 """Runs work items in this process: one thread per set of lanes (one per JAX device), refilled as they become free.
 
 Threads only wait for their device or step environments, so both cores of a laptop are busy with one process, and
-which thread runs what changes no result (see ``cartwheel.engine``).
+which thread runs what changes no result (see ``cartwheel.engines.engine``).
 """
 
 import math

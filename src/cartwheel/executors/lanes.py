@@ -1,7 +1,7 @@
 """The lanes of one device, wherever it is: agents are restored, advanced by an episode at a time, and written down.
 
 Agents of one shape share an engine; those of another shape get an engine of their own, and the engines take turns.
-Which lanes run what changes no result (see ``cartwheel.engine``).
+Which lanes run what changes no result (see ``cartwheel.engines.engine``).
 """
 
 import dataclasses
@@ -26,7 +26,8 @@ from cartwheel.agents.pets.arrays import (
 )
 from cartwheel.agents.pets.hypers import PetsShape
 from cartwheel.agents.pets.setup import AgentSetup
-from cartwheel.engine import Engine, EpisodeJob, EpisodeResult, MakeEnv
+from cartwheel.engines.engine import Engine, EpisodeJob, EpisodeResult, MakeEnv
+from cartwheel.engines.rollouts import Abandoned
 from cartwheel.envs.making import CannotMake, one_line
 from cartwheel.envs.pool import make_env
 from cartwheel.errors import CorruptCheckpoint
@@ -34,7 +35,6 @@ from cartwheel.executors.memory import PLAN, needed_bytes
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Place, Work
 from cartwheel.recent import Recent
 from cartwheel.records import CheckpointId, Config, FailureKind, Segment, Status, StoredFile
-from cartwheel.rollouts import Abandoned
 from cartwheel.store.checkpoints import CheckpointStore
 
 OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.ceiling import TruePlanner
+from cartwheel.engines.rollouts import Abandoned
 from cartwheel.envs.pool import EnvironmentFailed
 from cartwheel.errors import CorruptCheckpoint
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Place, Work
 from cartwheel.records import CheckpointId, Episode, Evaluation, FailureKind, Segment, StoredFile
-from cartwheel.rollouts import Abandoned
 
 
 @dataclasses.dataclass(slots=True)

@@ -5,11 +5,11 @@ import itertools
 
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.ceiling import TruePlanner
+from cartwheel.engines.rollouts import Abandoned
 from cartwheel.envs.pool import EnvironmentFailed
 from cartwheel.executors.calibration import PLAN_S, Clock, imagined_steps, peak_bytes
 from cartwheel.rates import Rates, Work
 from cartwheel.records import Config
-from cartwheel.rollouts import Abandoned
 
 _SEED = ("calibration",)
 

@@ -2,7 +2,7 @@
 
 A worker that dies is replaced, and its items go on behind their last episode. One that hangs in an environment, or
 needs more memory than it may have, is ended, and its items fail. Which worker runs what changes no result (see
-``cartwheel.engine``).
+``cartwheel.engines.engine``).
 """
 
 import math

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import fragile
 from cartwheel.agents.pets.hypers import PetsShape, hyper_lines
-from cartwheel.engine import Engine, EpisodeJob
+from cartwheel.engines.engine import Engine, EpisodeJob
 from hand_made import TINY, with_shape
 
 SHAPES: dict[str, dict[str, Any]] = {

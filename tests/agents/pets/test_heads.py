@@ -15,7 +15,7 @@ from cartwheel.agents.pets.buffer import Transitions, host_transitions, row_shap
 from cartwheel.agents.pets.model import Ensemble, init_ensemble, init_normaliser
 from cartwheel.agents.pets.propagation import World
 from cartwheel.agents.pets.setup import make_setup
-from cartwheel.engine import Engine, EpisodeJob
+from cartwheel.engines.engine import Engine, EpisodeJob
 from cartwheel.envs import probes
 from cartwheel.envs.tasks import Task
 from hand_made import POSITION, TINY, with_shape

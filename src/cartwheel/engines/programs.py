@@ -14,7 +14,6 @@ import numpy as np
 from jax import Array, lax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
-from cartwheel import whole_episodes as whole
 from cartwheel.agents.pets import agent as pets
 from cartwheel.agents.pets.agent import PetsState
 from cartwheel.agents.pets.buffer import Buffer, host_transitions, row_shapes
@@ -22,8 +21,9 @@ from cartwheel.agents.pets.diagnostics import Experience
 from cartwheel.agents.pets.hypers import PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import DEVICES, no_bounds
 from cartwheel.agents.pets.propagation import World
+from cartwheel.engines import whole_episodes as whole
+from cartwheel.engines.rollouts import plans_shape
 from cartwheel.envs.tasks import Task
-from cartwheel.rollouts import plans_shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ import numpy as np
 from jax import Array, lax
 
 from cartwheel.agents.pets.diagnostics import plan_steps
+from cartwheel.engines.rollouts import Rollout, wild_action
 from cartwheel.envs.task import Task
-from cartwheel.rollouts import Rollout, wild_action
 
 POLL_S = 0.5
 """So often, roughly, the host is asked whether to stop."""

@@ -25,14 +25,14 @@ from cartwheel.agents.pets.diagnostics import Experience, plan_steps
 from cartwheel.agents.pets.hypers import HostArray, PetsHypers, PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import PlanBounds, no_bounds, plan_bounds
 from cartwheel.agents.pets.propagation import World
+from cartwheel.engines.programs import Programs, compile_programs, planning_sharding
+from cartwheel.engines.rollouts import Abandoned, Failure, Rollout, empty_rollout, wild_action
+from cartwheel.engines.whole_episodes import POLL_S, Progress, collect
 from cartwheel.envs.formula import FormulaEnv
 from cartwheel.envs.pool import EnvironmentFailed, Watched, make_env
 from cartwheel.envs.tasks import Task
-from cartwheel.programs import Programs, compile_programs, planning_sharding
 from cartwheel.records import Config, Episode
-from cartwheel.rollouts import Abandoned, Failure, Rollout, empty_rollout, wild_action
 from cartwheel.seeds import seed_integer, seed_words
-from cartwheel.whole_episodes import POLL_S, Progress, collect
 
 _Act: TypeAlias = Callable[..., Any]
 MakeEnv: TypeAlias = Callable[[Task], Watched | FormulaEnv]
