@@ -134,7 +134,7 @@ def _programs(agents: "ForeseenAgents", rates: Rates, measured: Config) -> Progr
 
 
 def _probable_disk_bytes(spec: StudySpec, setup: "AgentSetup", agents: "ForeseenAgents") -> int:
-    """On average over studies of this kind.
+    """On average over the ways in which the study may go.
 
     How long episodes become that an environment may end early is not known. If it is between what random actions reach
     and the full length, the geometric mean of the two is wrong by the smallest factor.

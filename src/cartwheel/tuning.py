@@ -152,8 +152,8 @@ def kept_amount(spec: StudySpec) -> Amount:
 
 
 def kept_in_the_end(spec: StudySpec) -> list[Remains]:
-    """What some studies of this kind have kept when they are done, if nothing fails."""
-    return likely_remains(*_to_rehearse(spec))
+    """What the study has kept when it is done, if nothing fails: in some of the ways in which it may go."""
+    return likely_remains(*_to_rehearse(spec), spec.seed)
 
 
 def _to_rehearse(spec: StudySpec) -> tuple[str, Mapping[str, Any], Space, int, int | None]:

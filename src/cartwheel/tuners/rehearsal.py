@@ -19,7 +19,7 @@ from cartwheel.tuners.registry import NUM_SHAPES, TUNERS, make_tuner, replicates
 
 NUM_ASKED = 64
 NUM_REHEARSALS = 5
-"""Studies with returns of their own, over which is averaged where returns decide."""
+"""Courses with returns of their own, over which is averaged where returns decide."""
 
 
 def expected_episodes(name: str, settings: Mapping[str, Any], space: Space, num_episodes: int) -> int:
@@ -89,15 +89,15 @@ def amount_of(tuner: Tuner, num_best: int | None, end: End | None = None, num_as
 
 
 def likely_remains(
-    name: str, settings: Mapping[str, Any], space: Space, num_episodes: int, num_best: int | None
+    name: str, settings: Mapping[str, Any], space: Space, num_episodes: int, num_best: int | None, seed: int
 ) -> list[Remains]:
-    """What is left of some such studies if nothing fails; arguments as for ``expected_amount``.
+    """What is left of a study of that seed in some courses without failures; arguments as for ``expected_amount``.
 
     Who copies whom decides how much of their past the best agents share, so returns differ here: they are random walks
     along the lineages. Raises ValueError as ``make_tuner``.
     """
-    tuners = (quick_tuner(name, settings, space, num_episodes, seed) for seed in range(NUM_REHEARSALS))
-    return [_remains(tuner, num_best, _RandomWalks(seed)) for seed, tuner in enumerate(tuners)]
+    walks = map(_RandomWalks, range(NUM_REHEARSALS))
+    return [_remains(quick_tuner(name, settings, space, num_episodes, seed), num_best, walk) for walk in walks]
 
 
 def _remains(tuner: Tuner, num_best: int | None, end: "_RandomWalks") -> Remains:
