@@ -94,24 +94,31 @@ def _result(task: TaskEvidence, question: Question) -> str:
         f"(IQM over {plural(len(best.arm.studies), 'tuner seed')} and {plural(best.num_test_seeds, 'test seed')}, 95% "
         f"interval {_ends(interval)})"
     )
-    told = [_against(name, d) for d in task.differences if d.question == question and name in (d.first, d.second)]
-    return f"{text}; {listed(told)}." if told else f"{text}."
+    others: dict[str, list[str]] = {}
+    for d in task.differences:
+        if d.question == question and name in (d.first, d.second):
+            others.setdefault(_verdict(name, d), []).append(_other(name, d))
+    return "; ".join([text, *(verdict.format(listed(them)) for verdict, them in others.items())]) + "."
 
 
-def _against(name: str, difference: Difference) -> str:
-    """``better than default (+12.1, ...)``, from the winner's side."""
+def _verdict(name: str, difference: Difference) -> str:
+    """``better than {}``, from this arm's side; the others' names go between the braces."""
+    match difference.verdict:
+        case "unclear":
+            return "not to be told from {}"
+        case "not at equal cost":
+            return "ahead of {}, but it spent more"
+    is_better = (difference.verdict == "better") == (difference.first == name)
+    words = f"{'better' if is_better else 'worse'} than {{}}"
+    return words if difference.is_claim else f"as an indication, from few tuner seeds, {words}"
+
+
+def _other(name: str, difference: Difference) -> str:
+    """``default (+12.1, +3.2 to +20.4)``: by how much this arm is above it, with the interval."""
     is_first = difference.first == name
     other = difference.second if is_first else difference.first
     interval = difference.interval if is_first else _turned(difference.interval)
-    values = f"{_signed(interval.point)}, {_signed(interval.low)} to {_signed(interval.high)}"
-    match difference.verdict:
-        case "unclear":
-            return f"not to be told from {other} ({values})"
-        case "not at equal cost":
-            return f"ahead of {other} ({values}), but it spent more"
-    is_better = (difference.verdict == "better") == is_first
-    words = f"{'better' if is_better else 'worse'} than {other} ({values})"
-    return words if difference.is_claim else f"as an indication, from few tuner seeds, {words}"
+    return f"{other} ({_signed(interval.point)}, {_signed(interval.low)} to {_signed(interval.high)})"
 
 
 def _of(row: ArmRow, question: Question) -> Interval | None:
