@@ -3,10 +3,13 @@
 import dataclasses
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 import one_program
 from cartwheel import forecasting
@@ -14,7 +17,8 @@ from cartwheel.agents.pets.setup import make_setup
 from cartwheel.backend import AgentBackend
 from cartwheel.envs import tasks
 from cartwheel.envs.tasks import get_task
-from cartwheel.executors.calibration import Calibration, peak_bytes, settled_bytes, work_of
+from cartwheel.executors import simulator_calibration
+from cartwheel.executors.calibration import Calibration, peak_bytes, settled_bytes, without_cache, work_of
 from cartwheel.executors.simulator_calibration import SimulatorCalibration, simulator_work_of
 from cartwheel.forecasting import forecast
 from cartwheel.rates import Rates, Work
@@ -121,8 +125,9 @@ def test_dynamics_that_nobody_knows_are_refused(run: Cli, monkeypatch: pytest.Mo
     assert "its true dynamics are not known" in run.err
 
 
-def test_rates_of_a_simulator_are_measured_on_its_planner() -> None:
+def test_rates_of_a_simulator_are_measured_on_its_planner(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that costs time is positive, nothing is fitted, and no cache holds its program."""
+    monkeypatch.setattr(simulator_calibration, "PLAN_S", 0.1)
     task = get_task("line")
     setup = make_setup(task, {"num_samples": 16, "num_iterations": 1, "plan_horizon": 4}, [], num_episodes=1)
     assert simulator_work_of(setup, {}) == Work(plan=16 * 4, fit=0.0)
@@ -154,6 +159,33 @@ def test_rates_are_measured_on_the_programs_themselves() -> None:
     assert found.wall_s < 600
     assert found.memory_bytes > 2**27 > found.course.device_bytes > 0
     assert found.rates.compile_s == found.rates.load_s
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Path]:
+    """JAX's cache of programs, for this test alone."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = {name: jax.config.values[name] for name in names}
+    for name, value in zip(names, (str(tmp_path), 0.0), strict=True):
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+    yield tmp_path
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
+def test_compiling_is_timed_without_the_cache(cache: Path) -> None:
+    """Which is as it was afterwards, and then takes what is compiled."""
+
+    def compiled() -> int:
+        jax.jit(lambda x: 3.0 * x + 1.0).lower(1.0).compile()
+        jax.clear_caches()
+        return len(list(cache.glob("*-cache")))
+
+    with without_cache():
+        assert compiled() == 0
+    assert compiled() > 0
 
 
 def test_memory_settles_below_its_peak() -> None:

@@ -16,12 +16,15 @@ import fragile
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.engines.engine import Engine
 from cartwheel.errors import EnvironmentHangs
+from cartwheel.executors import lanes
 from cartwheel.executors.inline import InlineExecutor
 from cartwheel.executors.lanes import AgentLanes, lanes_of_devices, restore
+from cartwheel.executors.memory import MemoryPlan, needed_bytes
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Place, StartFrom, Work
 from cartwheel.records import CheckpointId, Evaluation, Segment, SegmentId, ShrinkPerturb, Sources
 from cartwheel.seeds import seed_integer
 from cartwheel.store.checkpoints import CheckpointStore
+from hand_made import TINY
 
 CONFIG = fragile.CONFIG
 Maker = Callable[..., InlineExecutor]
@@ -230,7 +233,11 @@ def test_an_environment_that_hangs_is_reported(make: Maker, monkeypatch: pytest.
 
 
 def test_a_device_without_memory_fails_its_items(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """XLA's error is theirs, of its own kind and on one line; the next item gets a program of its own."""
+    """XLA's error is theirs, of its own kind and on one line; the next item gets a program of its own.
+
+    There is memory for one program: what was promised to the lost one is free again.
+    """
+    monkeypatch.setattr(lanes, "PLAN", MemoryPlan(lambda _: needed_bytes(fragile.TASK, TINY, 2)))
     executor = make()
 
     def refuse(*_: object) -> None:

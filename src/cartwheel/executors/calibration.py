@@ -80,7 +80,7 @@ class Calibration:
         barrier, compile_s = threading.Barrier(len(devices)), 0.0
         with ThreadPoolExecutor(len(devices)) as threads:
             if has_cache and has_others:
-                with _without_cache():
+                with without_cache():
                     compile_s = self._timed_build(threads, devices)
             if has_cache:
                 self._timed_build(threads, devices)
@@ -175,7 +175,7 @@ class Clock:
 
 
 @contextlib.contextmanager
-def _without_cache() -> Iterator[None]:
+def without_cache() -> Iterator[None]:
     """Programs are compiled inside, also those that JAX's cache has."""
     was_enabled = jax.config.values["jax_enable_compilation_cache"]
     jax.config.update("jax_enable_compilation_cache", False)
