@@ -93,8 +93,8 @@ def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
     agents = _agents(spec, setup, num_lanes)
     first = quick_tuner(*about).ask(1)[0].config
     num_busy = min(num_devices, -(-len(quick_tuner(*about).ask(num_devices * num_lanes)) // num_lanes))
-    # a program that spreads its plans wants all devices: never two of them at once in one process
     has_others = len(set(map(agents.program, reachable))) > 1
+    # a program that spreads its plans wants all devices: never two of them at once in one process
     on = (1 if spreads_plans else num_busy, backend.has_compile_cache, has_others)
     rates, memory_bytes = agents.measure(first, *on)
     seconds = episode_seconds(rates, agents.work, setup.task.episode_length)

@@ -1,12 +1,14 @@
 """Planners that know the true dynamics as agents of a study: tuned, resumed and seen again."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cartwheel.backend import AgentBackend
-from cartwheel.envs import probes
+from cartwheel.envs import tasks
+from cartwheel.envs.tasks import LINE
 from cartwheel.errors import ConfigError
 from cartwheel.exporting import export_best
 from cartwheel.playing import play_best
@@ -90,8 +92,11 @@ def test_the_best_is_played_and_not_exported(study: Study, tmp_path: Path) -> No
         export_best(study.run_dir, tmp_path / "out")
 
 
-def test_tasks_without_known_dynamics_are_refused_before_anything_runs(tmp_path: Path) -> None:
-    probes.register()
-    with pytest.raises(ConfigError, match="probe-cliff"):
-        tune(spec(probes.CLIFF.task.id), tmp_path / "run")
+def test_tasks_without_known_dynamics_are_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = dataclasses.replace(LINE, id="unknown", equations=None)
+    monkeypatch.setitem(tasks._TASKS, unknown.id, unknown)
+    with pytest.raises(ConfigError, match="'unknown': its true dynamics are not known"):
+        tune(spec(unknown.id), tmp_path / "run")
     assert not (tmp_path / "run").exists()
