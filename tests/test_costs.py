@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cartwheel.costs import Programs, Rehearsal, Turn, episode_seconds
+from cartwheel.costs import Lengths, Programs, Rehearsal, Turn, episode_seconds
 from cartwheel.rates import Rates, Work
 from cartwheel.records import Event, Issued, Segment, SegmentId
 from cartwheel.spaces.space import Choice, Float, Space
@@ -15,7 +15,6 @@ from cartwheel.tuners.rehearsal import expected_episodes, quick_tuner
 from synthetic_executor import small_spec
 
 RATES = Rates(compile_s=9.0, load_s=2.0, step_s=0.5, plan_s=0.01, fit_s=3.0, update_s=0.001)
-LENGTH = 10
 ONE = Programs(lambda _: "one", lambda _: 100, compile_s=0.0, load_s=0.0, known=frozenset(), room=4)
 """All agents share a program that costs nothing."""
 
@@ -31,14 +30,15 @@ def a_second(turns: Sequence[Turn]) -> float:
 
 
 def test_the_dearest_lane_decides() -> None:
-    """A random episode plans nothing, an evaluation fits nothing, and a fit grows with the episodes."""
-    seconds = episode_seconds(RATES, lambda config: Work(config["plan"], config["fit"]), LENGTH)  # type: ignore[arg-type]
+    """A random episode plans nothing and is shorter, an evaluation fits nothing, and a fit grows with the episodes."""
+    lengths = Lengths(random=4.0, planned=12.0)  # four episodes have 40 rows
+    seconds = episode_seconds(RATES, lambda config: Work(config["plan"], config["fit"]), lengths)  # type: ignore[arg-type]
     cheap, dear = {"plan": 100.0, "fit": 20.0}, {"plan": 300.0, "fit": 10.0}
-    assert seconds([Turn(cheap, 0, True, True)]) == pytest.approx(10 * 0.5 + 3.0 + 0.001 * 20 * 10)
-    assert seconds([Turn(cheap, 3, False, True)]) == pytest.approx(10 * (0.5 + 1.0) + 3.0 + 0.001 * 20 * 40)
-    assert seconds([Turn(dear, 3, False, False)]) == pytest.approx(10 * (0.5 + 3.0))
+    assert seconds([Turn(cheap, 0, True, True)]) == pytest.approx(4 * 0.5 + 3.0 + 0.001 * 20 * 4)
+    assert seconds([Turn(cheap, 3, False, True)]) == pytest.approx(12 * (0.5 + 1.0) + 3.0 + 0.001 * 20 * 40)
+    assert seconds([Turn(dear, 3, False, False)]) == pytest.approx(12 * (0.5 + 3.0))
     both = seconds([Turn(cheap, 3, False, True), Turn(dear, 0, False, True)])
-    assert both == pytest.approx(10 * (0.5 + 3.0) + 3.0 + 0.001 * 20 * 40)
+    assert both == pytest.approx(12 * (0.5 + 3.0) + 3.0 + 0.001 * 20 * 40)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@
 What a study asks for is found out by leading its tuner through it, against a clock that is not real: as many devices
 and lanes as there will be, every episode as long as its arithmetic takes at rates measured on this machine (see
 ``executors/calibration.py``). So waiting for others, as at the end of a generation, is counted, too; and so are the
-programs of agents that differ in shape, which a device gets when it meets them. Episodes are taken to have their full
-length and nothing to fail: where environments end early, this is the most.
+programs of agents that differ in shape, which a device gets when it meets them. Nothing is taken to fail.
 """
 
 import heapq
@@ -50,14 +49,27 @@ class Programs:
     room: float
 
 
-def episode_seconds(rates: Rates, work_of: Callable[[Config], Work], length: int) -> EpisodeSeconds:
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Env steps of an episode that is played at random, and of one that is planned."""
+
+    random: float
+    planned: float
+
+    def rows(self, num_episodes: int) -> float:
+        """In the buffer after so many episodes, of which the first was random."""
+        return self.random + (num_episodes - 1) * self.planned
+
+
+def episode_seconds(rates: Rates, work_of: Callable[[Config], Work], lengths: Lengths) -> EpisodeSeconds:
     """From rates to episodes. Lanes of a program go on together, so that the dearest of them decides."""
 
     def seconds(turns: Sequence[Turn]) -> float:
         works = [(turn, work_of(turn.config)) for turn in turns]
         plan = max((work.plan for turn, work in works if not turn.is_random), default=0.0)
-        fits = [work.fit * (turn.index + 1) * length for turn, work in works if turn.learns]
+        fits = [work.fit * lengths.rows(turn.index + 1) for turn, work in works if turn.learns]
         fit_s = rates.fit_s + rates.update_s * max(fits) if fits else 0.0
+        length = max(lengths.random if turn.is_random else lengths.planned for turn in turns)
         return length * (rates.step_s + rates.plan_s * plan) + fit_s
 
     return seconds

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cartwheel.analysis.wording import data_size, duration
 from cartwheel.backend import AgentBackend, NumAgents
-from cartwheel.costs import Course, Programs, Rehearsal, episode_seconds
+from cartwheel.costs import Course, Lengths, Programs, Rehearsal, episode_seconds
 from cartwheel.disk_use import max_bytes, probable_bytes
 from cartwheel.rates import Rates
 from cartwheel.records import Config
@@ -97,7 +97,8 @@ def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
     # a program that spreads its plans wants all devices: never two of them at once in one process
     on = (1 if spreads_plans else num_busy, backend.has_compile_cache, has_others)
     rates, memory_bytes = agents.measure(first, *on)
-    seconds = episode_seconds(rates, agents.work, setup.task.episode_length)
+    lengths = _lengths(spec, setup)
+    seconds = episode_seconds(rates, agents.work, lengths)
     rehearsal = Rehearsal(num_devices, num_lanes, seconds, _programs(agents, rates, first))
     course = rehearsal.run(quick_tuner(*about), NUM_FINALISTS, spec.validation.num_episodes)
     return Forecast(
@@ -108,7 +109,7 @@ def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
         num_lanes=num_lanes,
         num_env_steps=(course.num_episodes + course.num_validation_episodes) * setup.task.episode_length,
         memory_bytes=memory_bytes,
-        disk_bytes=_probable_disk_bytes(spec, setup, agents),
+        disk_bytes=_probable_disk_bytes(spec, lengths, agents),
         max_disk_bytes=max_bytes(kept_amount(spec), num_devices * num_lanes, backend.file_sizes(spec, reachable)),
     )
 
@@ -133,11 +134,11 @@ def _programs(agents: "ForeseenAgents", rates: Rates, measured: Config) -> Progr
     )
 
 
-def _probable_disk_bytes(spec: StudySpec, setup: "AgentSetup", agents: "ForeseenAgents") -> int:
-    """On average over the ways in which the study may go.
+def _lengths(spec: StudySpec, setup: "AgentSetup") -> Lengths:
+    """How long episodes become that an environment may end early is not known.
 
-    How long episodes become that an environment may end early is not known. If it is between what random actions reach
-    and the full length, the geometric mean of the two is wrong by the smallest factor.
+    If it is between what random actions reach and the full length, the geometric mean of the two is wrong by the
+    smallest factor.
     """
     from cartwheel.envs.pool import make_env
     from cartwheel.executors.random_play import random_length
@@ -145,8 +146,12 @@ def _probable_disk_bytes(spec: StudySpec, setup: "AgentSetup", agents: "Foreseen
     make = make_env if spec.model == "simulator" else env_maker(spec)
     with contextlib.closing(make(setup.task)) as env:
         random = random_length(env)
-    planned = math.sqrt(random * setup.task.episode_length)
-    episodes = [agents.episode_bytes(round(length)) for length in (random, planned)]
+    return Lengths(random, math.sqrt(random * setup.task.episode_length))
+
+
+def _probable_disk_bytes(spec: StudySpec, lengths: Lengths, agents: "ForeseenAgents") -> int:
+    """On average over the ways in which the study may go."""
+    episodes = [agents.episode_bytes(round(length)) for length in (lengths.random, lengths.planned)]
 
     def checkpoint(config: Config) -> int:
         return agents.checkpoint_bytes(agents.program(config))
