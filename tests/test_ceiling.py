@@ -1,5 +1,6 @@
 """The planner with the true dynamics in the model's place."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -27,7 +28,8 @@ def test_the_line_is_played_nearly_perfectly() -> None:
 
 def test_unknown_dynamics_have_no_ceiling() -> None:
     """A task without known dynamics is refused by name."""
-    setup = make_setup(probes.CLIFF.task, {}, [], num_episodes=1)
+    unknown = dataclasses.replace(probes.CLIFF.task, equations=None)
+    setup = make_setup(unknown, {}, [], num_episodes=1)
     probes.register()
     with pytest.raises(ValueError, match="probe-cliff"):
         play_true_dynamics(setup, {}, ("ceiling", 1), 1)

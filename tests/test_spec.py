@@ -61,8 +61,14 @@ def test_a_resolved_study_file_gives_the_same_study() -> None:
 def test_defaults_are_resolved_into_the_file() -> None:
     """Nothing that decides results is left to a later version's defaults."""
     table = tomllib.loads(parse_spec(LEAST, {}).to_toml())
-    how = {"lanes": 1, "max_call_s": 300.0, "executor": "inline", "isolate": "foreign", "deterministic": False}
-    assert table["engine"] == how
+    assert table["engine"] == {
+        "lanes": 1,
+        "max_call_s": 300.0,
+        "executor": "inline",
+        "isolate": "foreign",
+        "deterministic": False,
+        "whole_episodes": False,
+    }
     assert table["space"] == {"name": "small", "tune": "joint"}
     assert table["seed"] == 0
 

@@ -81,6 +81,20 @@ def test_a_study_goes_on_from_where_it_started(tmp_path: Path) -> None:
         defaults(path, Own(), num_episodes=6, space={"name": "small", "defaults": {"num_epochs": 3}})
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"space": {"name": "small", "tune": "planner", "defaults": {"num_epochs": 3}}},
+        {"agent": {"num_epochs": 3}, "space": {"name": "small", "defaults": {"num_epochs": 4}}},
+    ],
+)
+def test_defaults_of_what_is_not_tuned_are_no_other_study(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """They have no effect, and the same file goes on with the study."""
+    first = defaults(tmp_path, Own(), **changes)
+    assert "num_epochs" not in first
+    assert defaults(tmp_path, Own(), num_episodes=6, **changes) == first
+
+
 def test_the_default_config_of_fixed_is_the_agents_own(tmp_path: Path) -> None:
     """So the control called default and new agents without a config are the same."""
     study = tune(small_spec(tuner={"name": "fixed", "num_trials": 1}), tmp_path, Running(backend=Own()))

@@ -124,6 +124,7 @@ def test_there_are_pauses_to_stop_in(whole: Engine) -> None:
     whole.load(0, whole.fresh(("whole", "a")))
     asked: list[int] = []
     result = whole.run_episode({0: job(1)}, lambda: bool(asked.append(whole.num_steps)))[0]
+    assert whole.num_steps - asked[0] == result.episode.length
     assert [steps - asked[0] for steps in asked] == [0, 1, 3, 7, 15][: len(asked)]
     assert result.episode.length > 3
     whole.load(0, whole.fresh(("whole", "a")))
@@ -172,9 +173,18 @@ def test_physics_is_watched(whole: Engine) -> None:
     assert result.failure is not None
     assert result.failure.kind == "unstable_physics"
     assert "step 4 returned a value that is not finite" in result.failure.reason
-    assert result.episode.length == 3
+    assert (result.episode.length, result.episode.return_) == (3, 3.0)
     assert result.episode.warnings["reward_out_of_bounds"] == 4
     assert whole.run_episode({0: job(0)})[0].episode.warnings == {}
+
+
+def test_an_episode_of_one_step() -> None:
+    """One lane, one step: what is done is what is paid for."""
+    engine = Engine(probes.BANDIT.task, TINY, 1, jax.devices()[0], MAKERS[True])
+    engine.load(0, engine.fresh(("whole", "a")))
+    result = engine.run_episode({0: job(1)})[0]
+    assert (result.episode.length, engine.num_steps) == (1, 1)
+    assert result.episode.return_ == pytest.approx(-((result.transitions.action.item() - 0.7) ** 2), rel=1e-5)
 
 
 @pytest.mark.parametrize("isolate", ["none", "all"])
@@ -214,5 +224,7 @@ def test_a_study_of_whole_episodes(tmp_path: Path) -> None:
         study = tune(spec, tmp_path, running)
     assert study.is_done
     assert [episode.length for episode in study.tables.episodes["0.0"]] == [30, 30, 30]
+    with pytest.raises(ConfigError, match="cartpole-swingup is not played whole"):
+        tune(spec.model_copy(update={"env_id": "cartpole-swingup"}), tmp_path / "other", running)
     with pytest.raises(ConfigError, match=r"engine\.whole_episodes: True -> False"):
         tune(StudySpec.model_validate({**table, "engine": {}}), tmp_path, running)

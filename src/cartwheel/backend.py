@@ -70,6 +70,9 @@ class AgentBackend:
 
         spec = self.applied_to(spec)
         setup = agent_setup(spec, reachable)
+        if spec.engine.whole_episodes and (spec.model == "simulator" or not setup.task.is_formula):
+            cause = f"{setup.task.id} is not played whole: that takes equations, a reward and a termination as formulas"
+            raise ConfigError(cause, "engine.whole_episodes", "leave it out, or give the task these")
         if spec.engine.executor != "inline":
             self._recipe(spec, reachable)
         try:

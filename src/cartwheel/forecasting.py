@@ -20,7 +20,7 @@ from cartwheel.records import Config
 from cartwheel.spec import StudySpec
 from cartwheel.study_agents import agent_setup, env_maker, played_in
 from cartwheel.tuners.rehearsal import quick_tuner
-from cartwheel.tuning import NUM_FINALISTS, corners, kept_amount, kept_in_the_end, with_own_defaults
+from cartwheel.tuning import NUM_FINALISTS, corners, kept_amount, kept_in_the_end
 
 if TYPE_CHECKING:
     from cartwheel.agents.pets.setup import AgentSetup
@@ -79,10 +79,13 @@ class Forecast:
 
 
 def forecast(spec: StudySpec, backend: AgentBackend) -> Forecast:
-    """Lead the study's tuner through it, at rates that are measured now. Raises ConfigError as ``tune``."""
+    """Lead the study's tuner through it, at rates that are measured now. Raises ConfigError as ``tune``.
+
+    ``spec`` is one whose space starts where it will (``with_own_defaults``).
+    """
     from cartwheel.executors.devices import devices_for, num_cores, prepare_jax, user_compile_cache
 
-    spec, reachable = with_own_defaults(backend.applied_to(spec), backend), corners(spec)
+    spec, reachable = backend.applied_to(spec), corners(spec)
     setup = agent_setup(spec, reachable)
     spreads_plans = setup.shape.spreads_plans
     prepare_jax(user_compile_cache() if backend.has_compile_cache else None, devices_for(spreads_plans))

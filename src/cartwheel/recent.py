@@ -8,7 +8,7 @@ Thing = TypeVar("Thing")
 
 
 class Recent(Generic[Key, Thing]):
-    """Things by key, ``room`` of them. A new one takes the place of the longest unused.
+    """Things by key, ``room`` of them or all that are busy. A new one takes the place of the longest unused.
 
     ``make(key)`` makes one when it is first asked for, ``let_go(key, thing)`` frees it.
     """
@@ -27,8 +27,8 @@ class Recent(Generic[Key, Thing]):
     def get(self, key: Key, busy: Collection[Key]) -> Thing:
         """The thing of that key. What is ``busy`` stays, even if that is more than there is room for."""
         idle = [other for other in self._things if other != key and other not in busy]
-        if key not in self._things and len(self._things) >= self._room and idle:
-            self.drop(idle[0])
+        while key not in self._things and len(self._things) >= self._room and idle:
+            self.drop(idle.pop(0))
         thing = self._things.pop(key) if key in self._things else self._make(key)
         self._things[key] = thing
         return thing

@@ -182,7 +182,7 @@ def with_own_defaults(spec: StudySpec, backend: Backend) -> StudySpec:
         return spec
     space, own = spec.make_space(), backend.own_config(spec)
     known = {name: own[name] for name in space.names if name in own and name not in spec.space.defaults}
-    return spec.with_space_defaults(space.clip({**space.default, **known}))
+    return spec.with_space_defaults({**spec.space.defaults, **space.clip({**space.default, **known})})
 
 
 def _run(job: _Job, make_tuner: Callable[[StudySpec], Tuner], purpose: Purpose, running: Running) -> Study:

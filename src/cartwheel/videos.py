@@ -1,7 +1,8 @@
 """Films of episodes: of any that an agent was trained in, or of one that it plays now, alone or side by side.
 
 An episode of training is not planned again: its actions lie in the replay, and the simulator repeats it from its reset,
-so the film shows the very episode whose return was recorded. An episode that is played anew uses the seeds of the
+so the film shows the very episode whose return was recorded; one that was played whole (``engine.whole_episodes``) to
+the rounding of float32, and the film says where that tells. An episode that is played anew uses the seeds of the
 study's validation where the checkpoint was validated, so that its return, too, can be compared with the recorded one.
 """
 
@@ -26,7 +27,7 @@ from cartwheel.seeds import seed_integer
 from cartwheel.spec import StudySpec
 from cartwheel.store.run_folder import RunFolder
 from cartwheel.study import Names
-from cartwheel.study_agents import agent_setup
+from cartwheel.study_agents import agent_setup, env_maker, played_in
 from cartwheel.tuning import corners, spec_of
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def _disagreements(takes: Sequence[Take], returns: Sequence[float]) -> Iterator[
     for one, return_ in zip(takes, returns, strict=True):
         if one.recorded is not None and one.is_repeated and return_ != one.recorded.return_:
             told = f"the film's return is {return_!r}, on record is {one.recorded.return_!r}"
-            yield f"{one.title}: {told}; another machine or version does not repeat an episode to the last bit"
+            yield f"{one.title}: {told}; another machine or version, or steps in place of a whole episode, differ"
 
 
 def _caption(title: str, frame: "Frame") -> Caption:
@@ -328,7 +329,7 @@ def _loaded(study: Study, spec: StudySpec, segment: SegmentId, config: Config) -
 
     chosen = agent_setup(spec, [*corners(spec), config]).under(config)
     prepare_jax(user_compile_cache(), devices_for(chosen.shape.spreads_plans))
-    engine = Engine(chosen.task, chosen.shape, spec.engine.lanes)
+    engine = Engine(chosen.task, chosen.shape, spec.engine.lanes, make=played_in(spec, env_maker(spec)))
     start_from = StartFrom.whole(study.checkpoint(segment))
     work = Work(Evaluation(segment, 0, 1), config, ("video",), start_from, 0)
     with RunFolder.to_read(study.run_dir) as folder:

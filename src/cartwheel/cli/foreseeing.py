@@ -15,7 +15,7 @@ def do_dry_run(spec: StudySpec, run_dir: Path, output: Output) -> ExitCode:
     """Say what a study would be and take."""
     assert isinstance(output.backend, AgentBackend)  # as the command line makes it
     output.note("measuring how fast this machine runs the study's programs ...")
-    spec = with_own_defaults(spec, output.backend)
+    spec = with_own_defaults(output.backend.applied_to(spec), output.backend)
     found = forecast(spec, output.backend)
     text = "\n".join([spec.to_toml(), *found.lines(run_dir)])
     output.say(text, settings=spec.to_dict(), wall_s=found.wall_s, **dataclasses.asdict(found))

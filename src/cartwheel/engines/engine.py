@@ -165,7 +165,7 @@ class Engine:
                 env.watch(rollout.next_obs[lane, :length], rollout.reward[lane, :length])
             except EnvironmentFailed as error:
                 rollout.failures[lane] = Failure(error.kind, str(error))
-                rollout.lengths[lane] = length - 1  # what is not usable ends an episode
+                rollout.cut(lane, length - 1)  # what is not usable ends an episode
         rollout.plan_s += played - started
         rollout.env_s += time.perf_counter() - played
 
@@ -176,11 +176,9 @@ class Engine:
             if should_stop():
                 raise Abandoned
             started = time.perf_counter()
-            stop = min(t + at_once, length)
-            now = act(now, np.asarray(stop, np.int32))
-            jax.block_until_ready(now.t)
-            self.num_steps += stop - t
-            t = stop
+            now = act(now, np.asarray(min(t + at_once, length), np.int32))
+            self.num_steps += int(now.t) - t
+            t = int(now.t)
             if time.perf_counter() - started < POLL_S / 2:
                 at_once *= 2
         return now

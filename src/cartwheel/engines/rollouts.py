@@ -52,6 +52,13 @@ class Rollout:
     plan_s: float = 0.0
     env_s: float = 0.0
 
+    def cut(self, lane: int, length: int) -> None:
+        """Leave a lane only so many of its steps."""
+        self.lengths[lane] = length
+        for rows in (self.obs, self.action, self.next_obs, self.reward, self.terminated):
+            rows[lane, length:] = 0.0
+        self.returns[lane] = self.reward[lane].sum(dtype=np.float64)
+
 
 def plans_shape(task: Task, shape: PetsShape, num_lanes: int) -> tuple[int, ...]:
     """Of the plans that are kept of an episode [L, R, H, A]."""

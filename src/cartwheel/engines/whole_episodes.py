@@ -103,14 +103,13 @@ def _written(column: Array, row: Array, is_running: Array, t: Array) -> Array:
 
 def collect(now: Progress, rollout: Rollout) -> None:
     """Put what was played on the host; a lane whose last step had no usable outcome ends before it, and has failed."""
-    host = jax.device_get(now)
+    columns, plans, lengths = jax.device_get((now.columns, now.plans, now.lengths))
     for name in COLUMNS:
-        getattr(rollout, name)[:] = host.columns[name]
-    rollout.plans[:] = host.plans[:, :-1]
-    rollout.lengths[:] = host.lengths
-    for lane in np.flatnonzero(rollout.lengths):
-        last = rollout.lengths[lane] - 1
-        if not np.isfinite(rollout.action[lane, last]).all():
-            rollout.failures[int(lane)] = wild_action(last + 1)
-            rollout.lengths[lane] = last
-        rollout.returns[lane] = rollout.reward[lane, : rollout.lengths[lane]].sum(dtype=np.float64)
+        getattr(rollout, name)[:] = columns[name]
+    rollout.plans[:] = plans[:, :-1]
+    for lane in np.flatnonzero(lengths).tolist():
+        length = int(lengths[lane])
+        if not np.isfinite(rollout.action[lane, length - 1]).all():
+            rollout.failures[lane] = wild_action(length)
+            length -= 1
+        rollout.cut(lane, length)

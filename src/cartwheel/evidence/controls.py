@@ -33,6 +33,8 @@ def control(study: Study, spec: StudySpec, name: str) -> StudySpec | None:
     """
     num_agents = -(-counts(study.tables).num_episodes // (spec.num_episodes + 1))
     tuner = {"name": TUNER_OF[name], **_size(spec, name, num_agents)}
+    if spec.space.name is not None:  # it starts from where the study did
+        spec = spec.with_space_defaults({**spec.space.defaults, **study.tables.space.default})
     tables = {**spec.to_dict(), "seed": seed_integer("control", name, spec.seed), "tuner": tuner}
     made = parse_spec(tables, {}, f"the control {name}")
     try:

@@ -135,7 +135,11 @@ class AgentLanes:
         needed = needed_bytes(self._setup.task, shape, self._place.num_lanes)
         PLAN.promise(self._device, needed)
         self._place.say(f"compiling for {device}")
-        engine = Engine(self._setup.task, shape, self._place.num_lanes, self._device, self._make)
+        try:
+            engine = Engine(self._setup.task, shape, self._place.num_lanes, self._device, self._make)
+        except BaseException:
+            PLAN.release(self._device, needed)
+            raise
         self._place.say(f"compiled for {device} in {engine.compile_s:.1f} s")
         self.compile_s += engine.compile_s
         return engine

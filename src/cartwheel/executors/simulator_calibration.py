@@ -1,12 +1,12 @@
 """How fast this machine plans with the true dynamics: measured on a few steps of the study's own planner."""
 
-import contextlib
 import itertools
 
 from cartwheel.agents.pets.setup import AgentSetup
 from cartwheel.ceiling import TruePlanner
 from cartwheel.engines.rollouts import Abandoned
 from cartwheel.envs.pool import EnvironmentFailed
+from cartwheel.errors import ConfigError
 from cartwheel.executors.calibration import PLAN_S, Clock, imagined_steps, peak_bytes
 from cartwheel.rates import Rates, Work
 from cartwheel.records import Config
@@ -43,7 +43,12 @@ class SimulatorCalibration:
     def _run(self, planner: TruePlanner, is_random: bool) -> Clock:
         """Some env steps of an episode."""
         clock = Clock(PLAN_S, itertools.count().__next__)
-        with contextlib.suppress(Abandoned, EnvironmentFailed):
+        try:
             planner.play(self._config, _SEED, int(not is_random), is_random, should_stop=clock)
             clock()
+        except Abandoned:
+            pass
+        except EnvironmentFailed as error:
+            step = "run a shorter study, and see its report"
+            raise ConfigError(f"no episode could be tried: {error}", "--dry-run", step) from error
         return clock

@@ -176,7 +176,7 @@ def _schedule_table(tables: StudyTables) -> Html:
         return Html("")
     pieces = schedule_of(tables, best).pieces
     spans = [f"episodes {p.start + 1 if p.start else 0} to {p.stop}" for p in pieces]
-    header = ["winning schedule", "default config", *spans]
+    header = ["winning schedule", "study's default", *spans]
     default = tables.space.default
     rows = (
         [name, sentences.value(default[name]), *(sentences.value(p.config[name]) for p in pieces)]

@@ -4,6 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, get_args
 
 import jax
@@ -162,9 +163,12 @@ def _check_formulas(task: Task) -> None:
         "reward": (obs, action, obs),
         "planner_reward": (obs, action, obs),
         "terminated": (obs,),
+        "equations": (obs, action),
     }
     for name, values in arguments.items():
-        formula, shape = getattr(task, name), (task.obs_size,) if name == "next_obs" else ()
+        formula, shape = getattr(task, name), (task.obs_size,) if name in ("next_obs", "equations") else ()
+        if name == "equations" and formula is not None:
+            formula = partial(formula, xp=jnp)
         if formula is None:
             continue
         result = _traced(task, name, formula, *values)
