@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cartwheel.analysis.transfer import Moved, matrix
 from cartwheel.report.claims import result_sentences
 from cartwheel.report.evidence_page import FIGURES, Evidence, findings_of, tasks_of, write_evidence
+from cartwheel.report.finding_figures import transfers
 from cartwheel.report.findings import Finding
 from cartwheel.report.style import NARROW
 from made_up_evidence import made_up_evidence
@@ -91,6 +93,19 @@ def test_five_tuner_seeds_make_a_claim_and_four_an_indication(evidence: Evidence
     few = [one for one in only if one.result.tuner_seed <= 4]
     agent, _ = result_sentences(*tasks_of(Evidence(few)))
     assert "as an indication, from few tuner seeds, better than default" in agent
+
+
+def test_few_transfers_are_an_indication_too() -> None:
+    """Five schedules that are better are said to be; of the same ones three say it as an indication."""
+    five = [
+        Moved("far", "pbt", "dynamic", seed, "line", {test: 50.0 + seed + test for test in range(10)})
+        for seed in range(1, 6)
+    ]
+    default = {"line": dict.fromkeys(range(10), 20.0)}
+    (claimed,) = transfers(matrix(five, default)).sentences
+    assert "better: pbt of far followed on line, and none is surely worse" in claimed
+    (indicated,) = transfers(matrix(five[:3], default)).sentences
+    assert "better, as an indication from few tuner seeds: pbt of far followed on line" in indicated
 
 
 def test_equal_evidence_gives_equal_bytes(evidence: Evidence, tmp_path: Path) -> None:

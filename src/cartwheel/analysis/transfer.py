@@ -56,6 +56,11 @@ class Cell:
         """Whether it was moved to new seeds only."""
         return self.source == self.target
 
+    @property
+    def is_claim(self) -> bool:
+        """Whether enough tuner seeds found what was moved; with fewer it is an indication."""
+        return self.num_schedules >= MIN_TUNER_SEEDS
+
 
 @dataclass(frozen=True, slots=True)
 class Price:

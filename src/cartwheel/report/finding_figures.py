@@ -86,14 +86,14 @@ def transfers(cells: Sequence[Cell]) -> Finding:
         ["found by, on", "followed on", "return (IQM)", "95% interval", "gain over default", "95% interval"],
         *([_moved(c), c.target, *range_text(c.iqm), *range_text(c.gain)] for c in cells),
     ]
-    better = [f"{_moved(c)} followed on {c.target}" for c in cells if c.gain is not None and c.gain.low > 0]
-    worse = [f"{_moved(c)} followed on {c.target}" for c in cells if c.gain is not None and c.gain.high < 0]
+    gains = [(c, c.gain) for c in cells if c.gain is not None]
+    better = [c for c, gain in gains if gain.low > 0]
+    worse = [c for c, gain in gains if gain.high < 0]
     sentence = (
         "New agents on test seeds, trained under what was found. "
-        + (f"Better than the default config there: {listed(better)}. " if better else "Nothing is surely better than "
-           "the default config there. ")
-        + (f"Worse: {listed(worse)}." if worse else "Nothing is surely worse.")
-    )  # fmt: skip
+        f"Of {plural(len(gains), 'row')} beside the default config there, {_followed(better, 'better')}, and "
+        f"{_followed(worse, 'worse')}."
+    )
     return Finding("transfer", "Transfer to new seeds and to other tasks", (sentence,), draw, rows, shown)
 
 
@@ -126,6 +126,7 @@ def transfer_prices(prices: Sequence[Price]) -> Finding:
     sentence = (
         "What a rerun of a dynamic schedule returns less what one of a static config found on the same task does. "
         f"Counting intervals that exclude zero: {'; '.join(told)}."
+        + ("" if all(p.is_claim for p in prices) else " Grey ones, from few tuner seeds, are indications.")
     )
     return Finding("price-of-transfer", "The price of transferring", (sentence,), draw, rows)
 
@@ -186,6 +187,19 @@ def _decomposed(one: Decomposition) -> str:
 def _told(interval: Interval) -> str:
     point, span = range_text(interval)
     return f"{point} ({span})"
+
+
+def _followed(sure: Sequence[Cell], how: str) -> str:
+    """What is surely better or worse, claims before indications."""
+    if not sure:
+        return f"none is surely {how}"
+    claims, indications = ([c for c in sure if c.is_claim == is_claim] for is_claim in (True, False))
+    told = [
+        f"{how}{words}: {listed([f'{_moved(c)} followed on {c.target}' for c in group])}"
+        for words, group in (("", claims), (", as an indication from few tuner seeds", indications))
+        if group
+    ]
+    return "; ".join(told)
 
 
 def _moved(cell: Cell) -> str:
