@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from cartwheel.analysis.mismatch import Mismatch
+from cartwheel.analysis.statistics import Interval
 from cartwheel.analysis.transfer import Moved, matrix
 from cartwheel.report.claims import result_sentences
 from cartwheel.report.evidence_page import FIGURES, Evidence, findings_of, tasks_of, write_evidence
-from cartwheel.report.finding_figures import transfers
+from cartwheel.report.finding_figures import mismatch, transfers
 from cartwheel.report.findings import Finding
 from cartwheel.report.style import NARROW
 from made_up_evidence import made_up_evidence
@@ -106,6 +108,20 @@ def test_few_transfers_are_an_indication_too() -> None:
     assert "better: pbt of far followed on line, and none is surely worse" in claimed
     (indicated,) = transfers(matrix(five[:3], default)).sentences
     assert "better, as an indication from few tuner seeds: pbt of far followed on line" in indicated
+
+
+def test_a_mismatch_is_told_in_both_directions() -> None:
+    """A model that errs less and an agent that returns less is a finding, too."""
+    found = [
+        Mismatch("unseen_nll", "between agents", Interval(-0.4, -0.5, -0.3), 90, 10),
+        Mismatch("error_25_ahead", "between agents", Interval(0.2, 0.1, 0.3), 90, 10),
+        Mismatch("error_25_ahead", "within an agent", Interval(0.0, -0.1, 0.1), 90, 10),
+    ]
+    (sentence,) = mismatch("line", found, "line").sentences
+    assert sentence.endswith(
+        "They do, beyond what chance gives, between agents of equal age by unseen_nll. "
+        "The other way round: between agents of equal age by error_25_ahead."
+    )
 
 
 def test_equal_evidence_gives_equal_bytes(evidence: Evidence, tmp_path: Path) -> None:

@@ -36,9 +36,14 @@ class Interval:
     high: float
 
     @property
+    def sign(self) -> int:
+        """1 or -1 where every value inside lies on that side of zero, else 0."""
+        return int(self.low > 0) - int(self.high < 0)
+
+    @property
     def excludes_zero(self) -> bool:
         """Whether every value inside lies on one side of zero."""
-        return self.low > 0 or self.high < 0
+        return self.sign != 0
 
 
 def mean(values: Array) -> Array:

@@ -87,8 +87,8 @@ def transfers(cells: Sequence[Cell]) -> Finding:
         *([_moved(c), c.target, *range_text(c.iqm), *range_text(c.gain)] for c in cells),
     ]
     gains = [(c, c.gain) for c in cells if c.gain is not None]
-    better = [c for c, gain in gains if gain.low > 0]
-    worse = [c for c, gain in gains if gain.high < 0]
+    better = [c for c, gain in gains if gain.sign > 0]
+    worse = [c for c, gain in gains if gain.sign < 0]
     sentence = (
         "New agents on test seeds, trained under what was found. "
         f"Of {plural(len(gains), 'row')} beside the default config there, {_followed(better, 'better')}, and "
@@ -164,11 +164,14 @@ def mismatch(task: str, found: Sequence[Mismatch], key: str) -> Finding:
 
 
 def _matched(found: Sequence[Mismatch]) -> str:
-    """Where models that err less make agents that return more, with age out of the way."""
-    sure = [one for one in found if one.interval is not None and one.interval.high < 0]
-    by_view = {view: [one.error for one in sure if one.view == view] for view in AT_EQUAL_AGE}
-    told = [f"{VIEWS[view]} by {listed(errors)}" for view, errors in by_view.items() if errors]
-    return f"They do, beyond what chance gives, {listed(told)}." if told else "Nowhere do they, surely."
+    """Where models that err less make agents that return more or less, with age out of the way."""
+    told = {}
+    for sign in (-1, 1):
+        sure = [one for one in found if one.interval is not None and one.interval.sign == sign]
+        by_view = {view: [one.error for one in sure if one.view == view] for view in AT_EQUAL_AGE}
+        told[sign] = [f"{VIEWS[view]} by {listed(errors)}" for view, errors in by_view.items() if errors]
+    text = f"They do, beyond what chance gives, {listed(told[-1])}." if told[-1] else "Nowhere do they, surely."
+    return text + (f" The other way round: {listed(told[1])}." if told[1] else "")
 
 
 def _decomposed(one: Decomposition) -> str:
@@ -207,4 +210,4 @@ def _moved(cell: Cell) -> str:
 
 
 def _count(prices: Sequence[Price], sign: int) -> int:
-    return sum((p.interval.low > 0) if sign > 0 else (p.interval.high < 0) for p in prices)
+    return sum(p.interval.sign == sign for p in prices)
