@@ -30,16 +30,16 @@ def learning(between: float, within: float, num_agents: int = 12, num_episodes: 
         for episode in range(1, num_episodes + 1):
             now, luck = world.normal(size=2)
             error = -0.5 * episode + own + now
-            found.append(Point(agent, episode, error, 2 * episode + between * own + within * now + luck))
+            found.append(Point(0, agent, episode, error, 2 * episode + between * own + within * now + luck))
     return found
 
 
 def test_rank_correlation_ignores_any_monotone_change_of_scale() -> None:
-    some = [Point(0, k, math.exp(k), -math.atan(k)) for k in range(6)]
+    some = [Point(0, 0, k, math.exp(k), -math.atan(k)) for k in range(6)]
     assert rank_correlation(some) == pytest.approx(-1.0)
     tied = [(1, 2), (1, 3), (2, 3), (5, 1), (4, 0)]
     of_scipy = stats.spearmanr([a for a, _ in tied], [b for _, b in tied]).statistic
-    assert rank_correlation([Point(0, 1, a, b) for a, b in tied]) == pytest.approx(of_scipy)
+    assert rank_correlation([Point(0, 0, 1, a, b) for a, b in tied]) == pytest.approx(of_scipy)
 
 
 def test_age_alone_makes_error_and_return_agree_over_all_episodes() -> None:
@@ -73,7 +73,7 @@ def test_views_take_agents_and_episodes_apart() -> None:
 def test_intervals_come_from_agents_not_from_episodes() -> None:
     """Doubling every agent's episodes leaves the interval as wide as it was."""
     some = learning(between=-1.0, within=0.0)
-    doubled = [*some, *(Point(p.agent, p.episode + 100, p.error, p.return_) for p in some)]
+    doubled = [*some, *(Point(0, p.agent, p.episode + 100, p.error, p.return_) for p in some)]
     (one, _, _), (two, _, _) = mismatches(some, "x", rng()), mismatches(doubled, "x", rng())
     assert one.interval is not None
     assert two.interval is not None
@@ -81,6 +81,17 @@ def test_intervals_come_from_agents_not_from_episodes() -> None:
     widths = [found.interval.high - found.interval.low for found in (one, two) if found.interval]
     assert widths[1] > 0.6 * widths[0]
     assert one.interval.low <= one.interval.point <= one.interval.high
+
+
+def test_agents_of_one_study_are_not_independent() -> None:
+    """Copies of an agent in one study, as populations make them, leave the interval as wide as without them."""
+    some = [dataclasses.replace(p, study=p.agent) for p in learning(between=-1.0, within=0.0)]
+    copies = [dataclasses.replace(p, agent=p.agent + 100 * k) for k in range(6) for p in some]
+    loose = [dataclasses.replace(p, study=p.agent) for p in copies]
+    (one, _, _), (six, _, _), (fooled, _, _) = (mismatches(each, "x", rng()) for each in (some, copies, loose))
+    widths = [found.interval.high - found.interval.low for found in (one, six, fooled) if found.interval]
+    assert widths[1] > 0.7 * widths[0]
+    assert widths[2] < 0.6 * widths[0]
 
 
 def test_points_are_finite_model_driven_episodes_of_every_study() -> None:

@@ -5,7 +5,8 @@ episodes of all agents, where both improve with age and so agree anyway; *betwee
 agent, from episode to episode, beside others of its age, as there, too, both improve. The objective is mismatched where
 the last two are near zero or positive.
 
-Intervals come from a bootstrap over agents: the episodes of one agent are not independent.
+Intervals come from a bootstrap over studies first, then their agents: the episodes of one agent are not independent,
+and neither are the agents of a population, which share pasts. Of a single study, agents alone are drawn.
 """
 
 import math
@@ -32,8 +33,11 @@ NUM_RESAMPLES = 200
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One model-driven episode: which agent ran it, at which age, what its model missed by and what it returned."""
+    """One model-driven episode: which agent of which study ran it, at which age, what its model missed by and what it
+    returned. ``agent`` is another number in every study.
+    """
 
+    study: int
     agent: int
     episode: int
     error: float
@@ -60,7 +64,7 @@ def points(studies: Sequence[StudyTables], error: str) -> list[Point]:
                 value = episode.metrics.get(error, math.nan)
                 if not episode.is_random and math.isfinite(value) and math.isfinite(episode.return_):
                     agent = number * 1_000_000 + segment.trial
-                    found.append(Point(agent, episode.index, value, episode.return_))
+                    found.append(Point(number, agent, episode.index, value, episode.return_))
     return found
 
 
@@ -109,7 +113,8 @@ def _beside_others(of: Sequence[Point]) -> list[Point]:
                 stats.rankdata(values) / len(group)
                 for values in zip(*((p.error, p.return_) for p in group), strict=True)
             )
-            found += [Point(p.agent, p.episode, *pair) for p, *pair in zip(group, errors, returns, strict=True)]
+            ranks = zip(group, errors, returns, strict=True)
+            found += [Point(p.study, p.agent, p.episode, error, return_) for p, error, return_ in ranks]
     return found
 
 
@@ -128,19 +133,24 @@ def _mismatch(
     correlate: Callable[[Sequence[Point]], float],
     rng: np.random.Generator,
 ) -> Mismatch:
-    by_agent: dict[int, list[Point]] = defaultdict(list)
+    studies: dict[int, dict[int, list[Point]]] = defaultdict(lambda: defaultdict(list))
     for point in of:
-        by_agent[point.agent].append(point)
+        studies[point.study][point.agent].append(point)
+    num_agents = sum(map(len, studies.values()))
     value = correlate(of)
     if math.isnan(value):
-        return Mismatch(error, view, None, len(of), len(by_agent))
-    agents = list(by_agent.values())
+        return Mismatch(error, view, None, len(of), num_agents)
+    agents = [list(each.values()) for each in studies.values()]
     draws = [correlate(_drawn(agents, rng)) for _ in range(NUM_RESAMPLES)]
     low, high = ends(np.array([draw for draw in draws if not math.isnan(draw)]))
-    return Mismatch(error, view, Interval(value, float(low), float(high)), len(of), len(agents))
+    return Mismatch(error, view, Interval(value, float(low), float(high)), len(of), num_agents)
 
 
-def _drawn(agents: Sequence[Sequence[Point]], rng: np.random.Generator) -> list[Point]:
-    """Agents with replacement; one that is drawn twice counts as two."""
-    chosen = rng.integers(len(agents), size=len(agents))
-    return [Point(new, p.episode, p.error, p.return_) for new, k in enumerate(chosen) for p in agents[k]]
+def _drawn(studies: Sequence[Sequence[Sequence[Point]]], rng: np.random.Generator) -> list[Point]:
+    """Studies with replacement, and of each its agents; one that is drawn twice counts as two."""
+    found: list[Point] = []
+    for study in rng.integers(len(studies), size=len(studies)):
+        for k in rng.integers(len(studies[study]), size=len(studies[study])):
+            agent = len(found)
+            found += [Point(int(study), agent, p.episode, p.error, p.return_) for p in studies[study][k]]
+    return found
