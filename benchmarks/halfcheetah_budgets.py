@@ -11,7 +11,7 @@ import argparse
 import csv
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.training import train_agent
@@ -21,7 +21,7 @@ TASK = "pets-halfcheetah"
 
 @dataclass(frozen=True)
 class Budget:
-    """What planning one step costs, and the two things that decide what it is worth: networks and noise."""
+    """What planning one step costs, and what decides what it is worth: networks, noise, and how they are fitted."""
 
     num_samples: int
     num_iterations: int
@@ -30,16 +30,22 @@ class Budget:
     num_layers: int
     width: int
     noise_exponent: float
+    learning_rate: float = 1e-3
+    num_epochs: int = 5
 
     @property
     def name(self) -> str:
         model = f"{self.num_layers}x{self.width}"
-        return (
+        name = (
             f"{self.num_samples}x{self.num_iterations}-h{self.plan_horizon}-p{self.num_particles}-{model}"
             f"-e{self.noise_exponent:g}"
         )
+        fitting = (self.learning_rate, self.num_epochs)
+        return name if fitting == (1e-3, 5) else f"{name}-l{self.learning_rate:g}-n{self.num_epochs}"
 
 
+CHOSEN = Budget(48, 3, 15, 5, 3, 128, 0.25)
+"""From what the others of planning showed: short plans, white noise."""
 BUDGETS = [
     Budget(48, 3, 30, 5, 3, 128, 1.0),
     Budget(100, 3, 30, 5, 2, 64, 1.0),
@@ -47,14 +53,16 @@ BUDGETS = [
     Budget(48, 3, 30, 5, 3, 128, 0.25),
     Budget(100, 3, 15, 5, 3, 128, 1.0),
     Budget(100, 3, 30, 5, 3, 128, 1.0),
-    Budget(48, 3, 15, 5, 3, 128, 0.25),  # chosen from what the others showed: short plans, white noise
+    CHOSEN,
+    *(replace(CHOSEN, learning_rate=rate, num_epochs=num) for rate, num in ((2.5e-3, 5), (1e-3, 15), (2.5e-3, 15))),
 ]
+TUNED = ("num_samples", "num_iterations", "plan_horizon", "noise_exponent", "learning_rate", "num_epochs")
 
 
 def rows_of(budget: Budget, seed: int, num_episodes: int) -> Iterator[dict[str, object]]:
     """One row per episode."""
     fields = asdict(budget)
-    tuned = {name: fields.pop(name) for name in ("num_samples", "num_iterations", "plan_horizon", "noise_exponent")}
+    tuned = {name: fields.pop(name) for name in TUNED}
     settings = {
         "env_id": TASK,
         "num_episodes": num_episodes,

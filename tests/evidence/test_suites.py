@@ -67,7 +67,7 @@ def test_arms_tasks_and_seeds_make_studies_of_equal_size(path: Path) -> None:
     assert len(every) == 2 * 2 * 3
     assert {(cell.task, cell.spec.num_episodes) for cell in every} == {("line", 3), ("cartpole-swingup", 2)}
     assert {expected_episodes(cell.spec) for cell in every if cell.task == "line"} == {3 * 4}
-    assert len({(cell.arm, cell.spec.seed) for cell in every}) == len({cell.spec.seed for cell in every}) == 6
+    assert len({cell.spec.seed for cell in every}) == len(every)
     assert [cell.tuner_seed for cell in every] == [1] * 6 + [2] * 6
 
 

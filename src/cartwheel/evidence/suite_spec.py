@@ -117,8 +117,8 @@ def load_suite(
 def cells(suite: SuiteSpec, source: str) -> Iterator[Cell]:
     """All studies; all arms and tasks under one seed before the next, so that a stopped suite compares what it has.
 
-    A study's seed is a function of its arm's name too: under equal seeds Random Search would draw what PBT's first
-    population was.
+    A study's seed is a function of its task's and its arm's names too: under equal seeds Random Search would draw what
+    PBT's first population was, and what it found on one task would be what it finds on the next.
     """
     for tuner_seed in range(1, suite.tuner_seeds + 1):
         for task in suite.tasks:
@@ -128,7 +128,7 @@ def cells(suite: SuiteSpec, source: str) -> Iterator[Cell]:
 
 def study_spec(suite: SuiteSpec, task: str, arm: str, tuner_seed: int, source: str) -> StudySpec:
     """One study of the suite. Raises ConfigError naming arm and task."""
-    given = {"env_id": task, "seed": seed_integer("suite", arm, tuner_seed)}
+    given = {"env_id": task, "seed": seed_integer("suite", task, arm, tuner_seed)}
     tables = _merged(_merged(suite.study, suite.tasks[task]), suite.arms[arm])
     place = f"{source}: {arm} on {task}"
     for key in given.keys() & tables.keys():

@@ -71,7 +71,8 @@ def overall_sentence(found: Overall) -> str:
     text = (
         f"Over {plural(len(found.tasks), 'task')} ({listed(found.tasks)}), on a scale where 0 is acting at random and "
         f"1 the IQM of new agents under the default config: {found.arms[best]} has the highest IQM, "
-        f"{number(found.iqm[best].point)} (95% interval {_ends(found.iqm[best])})."
+        f"{number(found.iqm[best].point)} (95% interval {_ends(found.iqm[best])}). Both ends of the scale are taken as "
+        "known, so an interval above 1 is no test against the default."
     )
     if found.left_out:
         text += f" Left out, for the default config is no better than chance there: {listed(found.left_out)}."
