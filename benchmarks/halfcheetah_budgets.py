@@ -1,4 +1,4 @@
-"""Which small planning budget learns HalfCheetah best per minute of CPU?
+"""Which small planning budget learns HalfCheetah best per minute of CPU, and how is its model best fitted?
 
     python -m benchmarks.halfcheetah_budgets --seeds 1 --out docs/results/halfcheetah-budgets.csv
     python -m benchmarks.halfcheetah_budgets --budgets NAME --seeds 1 2 3 --episodes 20 --out ...

@@ -85,7 +85,8 @@ PETS_HALFCHEETAH = Task(
     defaults={
         "num_layers": 3,
         "width": 128,
-        "num_epochs": 5,
+        "learning_rate": 2.5e-3,
+        "num_epochs": 15,
         "plan_horizon": 15,
         "initial_std": 0.5,
         "noise_exponent": 0.25,
