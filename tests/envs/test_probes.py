@@ -1,5 +1,7 @@
 """Agents on environments with known answers."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -28,40 +30,37 @@ def _registered() -> None:
     probes.register()
 
 
-def learn(probe: Probe, num_episodes: int) -> list[float]:
-    """Returns of an agent's episodes, the random one first."""
-    setup = make_setup(probe.task, SETTINGS, [], num_episodes)
-    engine = Engine(setup.task, setup.shape, 1)
-    engine.load(0, engine.fresh(("probe",)))
+def learned(probe: Probe, num_episodes: int, **more: float) -> float:
+    """What planning with a model came to: of three agents the median, of each the mean of its last two episodes."""
+    setup = make_setup(probe.task, {**SETTINGS, **more}, [], num_episodes)
     found = []
-    for index in range(num_episodes + 1):
-        job = EpisodeJob(setup.base, ("probe",), index, is_random=index == 0)
-        found.append(engine.run_episode({0: job})[0].episode.return_)
-    engine.close()
-    return found
+    with contextlib.closing(Engine(setup.task, setup.shape, 1)) as engine:
+        for agent in range(3):
+            engine.load(0, engine.fresh(("probe", agent)))
+            jobs = [EpisodeJob(setup.base, ("probe", agent), k, is_random=k == 0) for k in range(num_episodes + 1)]
+            returns = [engine.run_episode({0: job})[0].episode.return_ for job in jobs]
+            found.append(np.mean(returns[1:][-2:]))
+    return float(np.median(found))
 
 
-@pytest.mark.slow
 def test_bandit_the_scored_action_is_executed() -> None:
     """The best action, 0.7 between -1 and 3, is found without any data: its reward is known."""
-    assert learn(BANDIT, 1)[1] >= -0.01
+    assert learned(BANDIT, 1) >= -0.01
 
 
-@pytest.mark.slow
 def test_delay_plans_through_the_model() -> None:
     """A reward two steps after the action is earned: random actions get about -4, doing nothing -2, the best -0.5."""
-    assert np.mean(learn(DELAY, 4)[-2:]) >= -1.0
+    assert learned(DELAY, 4) >= -1.0
 
 
-@pytest.mark.slow
 def test_integrator_learns_the_dynamics() -> None:
-    """The point goes straight to the origin and stays there."""
-    assert np.mean(learn(INTEGRATOR, 4)[-2:]) >= INTEGRATOR.best_return - 0.1
+    """The point goes straight to the origin and stays there. Full speed is best, so plans are drawn as wide as that."""
+    assert learned(INTEGRATOR, 4, initial_std=1.0) >= INTEGRATOR.best_return - 0.1
 
 
 def test_cliff_stops_where_the_episode_would_end() -> None:
     """Running over the cliff pays 3 at once; the planner that imagines the end waits before it."""
-    assert np.mean(learn(CLIFF, 5)[-2:]) >= 5.5
+    assert learned(CLIFF, 5) >= 5.5
 
 
 @pytest.mark.parametrize("probe", probes.PROBES, ids=lambda probe: probe.task.id)
