@@ -39,7 +39,7 @@ CARTPOLE_SWINGUP = Task(
     state_bound=500.0,
     plausible=thrice(speed_m_s=13.57, energy_j=1468, penetration_m=0),
     encode=_swingup_encode,
-    defaults={"num_epochs": 5, "initial_std": 0.5, "noise_exponent": 2.0},
+    defaults={"initial_std": 0.5, "noise_exponent": 2.0},
 )
 
 
@@ -106,7 +106,7 @@ PENDULUM = Task(
     state_bound=8.0,
     next_obs=_pendulum_next_obs,
     equations=equations.pendulum,
-    defaults={"num_epochs": 5, "initial_std": 0.5, "noise_exponent": 2.0},
+    defaults={"initial_std": 0.5, "noise_exponent": 2.0},
 )
 
 
