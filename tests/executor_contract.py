@@ -76,6 +76,9 @@ class WorkersBackend:
     def default_lanes(self, *_: object) -> int:
         return 1
 
+    def spreads_plans(self, *_: object) -> bool:
+        return False
+
     def own_config(self, _: StudySpec) -> Config:
         return {}
 

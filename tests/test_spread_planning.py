@@ -5,16 +5,27 @@ import dataclasses
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 import fragile
 import spread_life
 from cartwheel.agents.pets.setup import make_setup
+from cartwheel.backend import AgentBackend
 from cartwheel.engines.engine import Engine
 from cartwheel.envs.tasks import get_task
+from cartwheel.records import Config
+from cartwheel.results import Study
+from cartwheel.schedules.schedule import Piece, Schedule
+from cartwheel.spec import StudySpec
+from cartwheel.tuning import Running, rerun, train, tune
+from synthetic_executor import SyntheticBackend, small_spec
 
 TESTS = Path(__file__).parent
 
@@ -31,8 +42,8 @@ def elsewhere(num_devices: int) -> str:
 
 
 def test_the_number_of_devices_changes_no_bit() -> None:
-    """Two, three and five: weights, optimiser, normaliser and returns."""
-    assert elsewhere(2) == elsewhere(3) == elsewhere(5)
+    """Two, three, and eight for six chunks: weights, optimiser, normaliser and returns."""
+    assert elsewhere(2) == elsewhere(3) == elsewhere(8)
 
 
 def test_several_devices_plan_like_one() -> None:
@@ -51,3 +62,57 @@ def test_spreading_holds_for_a_whole_study() -> None:
     assert setup.under({"learning_rate": 1e-3}).shape.spreads_plans
     with pytest.raises(ValueError, match=r"agent\.spreads_plans: cannot be tuned"):
         setup.under({"spreads_plans": False})
+
+
+LARGE = {"num_layers": 3, "width": 128, "num_particles": 10, "num_samples": 100, "plan_horizon": 20}
+
+
+def spreads(backend: AgentBackend, *configs: Config, **changes: Any) -> bool:
+    spec = StudySpec.model_validate({"env_id": "line", "num_episodes": 1, "seed": 0, **changes})
+    return backend.spreads_plans(spec, configs, configs)
+
+
+def test_a_large_agent_that_trains_alone_plans_on_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what its schedule asks for; not on a GPU, not in workers, and not where nothing is learned."""
+    backend = AgentBackend(has_compile_cache=False)
+    assert not spreads(backend, {})
+    assert spreads(backend, {}, agent=LARGE)
+    assert not spreads(backend, {"plan_horizon": 5}, agent=LARGE)
+    assert spreads(backend, {"plan_horizon": 5}, {}, agent=LARGE)
+    assert not spreads(backend, {}, agent=LARGE, model="simulator")
+    assert not spreads(AgentBackend(has_compile_cache=False, executor="processes"), {}, agent=LARGE)
+    monkeypatch.setattr(jax, "local_devices", lambda: [SimpleNamespace(platform="gpu")])
+    assert not spreads(backend, {}, agent=LARGE)
+
+
+class Alone(SyntheticBackend):
+    """Spreads the plans of agents that train alone, and counts how often it was asked."""
+
+    num_asked = 0
+
+    def spreads_plans(self, *_: object) -> bool:
+        self.num_asked += 1
+        return True
+
+
+def agent_of(study: Study) -> dict[str, Any]:
+    """What the study file says about its agents."""
+    agent: dict[str, Any] = tomllib.loads((study.run_dir / "study.toml").read_text()).get("agent", {})
+    return agent
+
+
+def test_a_training_goes_on_as_it_began(tmp_path: Path) -> None:
+    """The choice is written down and holds elsewhere; what the user says goes before, and reruns are never asked."""
+    spec, backend = small_spec(), Alone()
+    schedule = Schedule((Piece(0, spec.num_episodes, spec.make_space().default),))
+    begun = train(spec, schedule, tmp_path / "a", Running(backend=backend))
+    assert agent_of(begun) == {"spreads_plans": True}
+    again = train(spec, schedule, tmp_path / "a", Running(backend=SyntheticBackend()))
+    assert agent_of(again) == {"spreads_plans": True}
+    told = small_spec(agent={"spreads_plans": False})
+    assert agent_of(train(told, schedule, tmp_path / "b", Running(backend=backend))) == {"spreads_plans": False}
+    before = train(spec, schedule, tmp_path / "c", Running(backend=SyntheticBackend()))
+    assert agent_of(before) == agent_of(train(spec, schedule, tmp_path / "c", Running(backend=backend))) == {}
+    tune(spec, tmp_path / "d", Running(backend=backend))
+    assert agent_of(rerun(tmp_path / "d", num_seeds=1, running=Running(backend=backend))) == {}
+    assert backend.num_asked == 1

@@ -31,6 +31,10 @@ class Backend(Protocol):
     def default_lanes(self, spec: StudySpec, reachable: Sequence[Config], num_agents: NumAgents) -> int:
         """How many agents share a program in a new study that does not say."""
 
+    def spreads_plans(self, spec: StudySpec, reachable: Sequence[Config], configs: Sequence[Config]) -> bool:
+        """Whether an agent that trains alone, under these configs, is to plan on all devices if its study is new and
+        does not say."""
+
     def own_config(self, spec: StudySpec) -> Config:
         """What the study's agents have where nothing is tuned, as far as that is known."""
 
@@ -104,6 +108,23 @@ class AgentBackend:
         agents = num_agents(MAX_LANES * num_devices)
         return default_lanes(first.platform, agents, num_devices, lane_bytes, available_bytes(first))
 
+    def spreads_plans(self, spec: StudySpec, reachable: Sequence[Config], configs: Sequence[Config]) -> bool:
+        """On a CPU, if a plan is large enough to be worth the waiting for each other."""
+        import jax
+
+        from cartwheel.executors.calibration import work_of
+        from cartwheel.executors.devices import SPREAD_FROM
+
+        spec = self.applied_to(spec)
+        if spec.engine.executor != "inline" or spec.model == "simulator":
+            return False
+        setup = agent_setup(spec, reachable)
+        if max(work_of(setup, config).plan for config in configs) < SPREAD_FROM:
+            return False
+        self._prepare_jax(spreads_plans=True)
+        is_cpu: bool = jax.local_devices()[0].platform == "cpu"
+        return is_cpu
+
     def own_config(self, spec: StudySpec) -> Config:
         return agent_setup(self.applied_to(spec), []).own
 
@@ -116,6 +137,8 @@ class AgentBackend:
         setup = self._prepared(spec, reachable)
         if spec.model == "simulator":
             return _simulator_executor(setup, checkpoints, spec, say)
+        if setup.shape.spreads_plans:
+            say("this agent plans on all devices (agent.spreads_plans)")
         if setup.task.learned:
             say(f"{setup.task.learned} of {spec.env_id} will be learned from data: there is no formula")
         engine = spec.engine
@@ -146,15 +169,18 @@ class AgentBackend:
 
     def _prepared(self, spec: StudySpec, reachable: Sequence[Config]) -> "AgentSetup":
         """The study's agent, and JAX with the devices that it will have."""
-        from cartwheel.executors.devices import devices_for, prepare_jax, user_compile_cache
         from cartwheel.executors.xla import share_gpus
 
         if spec.engine.executor != "inline":
             share_gpus()  # this process leaves them to its workers
         setup = agent_setup(spec, reachable)
-        cache = user_compile_cache() if self.has_compile_cache else None
-        prepare_jax(cache, devices_for(setup.shape.spreads_plans))
+        self._prepare_jax(setup.shape.spreads_plans)
         return setup
+
+    def _prepare_jax(self, spreads_plans: bool) -> None:
+        from cartwheel.executors.devices import devices_for, prepare_jax, user_compile_cache
+
+        prepare_jax(user_compile_cache() if self.has_compile_cache else None, devices_for(spreads_plans))
 
     def file_sizes(self, spec: StudySpec, reachable: Sequence[Config]) -> FileSizes:
         from cartwheel.executors.file_sizes import file_sizes, simulator_file_sizes

@@ -244,6 +244,8 @@ class StudySpec(_Table):
     def as_begun(self, begun: "StudySpec") -> "StudySpec":
         """This study, with what it leaves open as it was when it began: the number of lanes, and the defaults."""
         spec = self
+        if "spreads_plans" in begun.agent and "spreads_plans" not in self.agent:
+            spec = spec.with_agent({"spreads_plans": begun.agent["spreads_plans"]})
         if "lanes" not in self.engine.model_fields_set:
             spec = spec.with_lanes(begun.engine.lanes)
         if self.space.name is not None and self.space.name == begun.space.name:
@@ -253,6 +255,10 @@ class StudySpec(_Table):
     def with_lanes(self, lanes: int) -> "StudySpec":
         """With so many agents in one program."""
         return self.model_copy(update={"engine": self.engine.model_copy(update={"lanes": lanes})})
+
+    def with_agent(self, settings: Mapping[str, Any]) -> "StudySpec":
+        """With these settings of its agents beside those that it has."""
+        return self.model_copy(update={"agent": {**self.agent, **settings}})
 
     def with_space_defaults(self, defaults: Config) -> "StudySpec":
         """In place of those that it has; by name, so that what is written of them stays the same."""

@@ -62,7 +62,8 @@ class _Job:
     """What a run folder is for. ``plan`` is what decides the results beside the spec.
 
     ``sized`` is the spec with the episodes, and ``reachable`` the configs, that the agent's program must cover.
-    ``amount`` is what will be kept if nothing fails.
+    ``amount`` is what will be kept if nothing fails. ``alone`` are the configs of an agent that trains alone, and may
+    have all devices.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class _Job:
     sized: StudySpec
     reachable: Sequence[Config]
     amount: Amount
+    alone: Sequence[Config] = ()
 
 
 def tune(spec: StudySpec, run_dir: Path | None = None, running: Running | None = None) -> Study:
@@ -138,11 +140,13 @@ def follow(path: Path, family: str, spec: StudySpec, schedule: Schedule, seeds: 
     """Train one agent per seed of a family under a schedule, and evaluate each: a study of its own in ``path``."""
     plan = {"family": family, "schedule": schedule.to_text(), EXTENDABLE_PLAN: seeds}
     purpose = rerun_purpose(family, seeds, spec.validation.num_episodes)
-    reachable = [*corners(spec), *(piece.config for piece in schedule.pieces)]
+    configs = [piece.config for piece in schedule.pieces]
+    reachable = [*corners(spec), *configs]
     # the buffer must hold the whole schedule, also where that is longer than the study was
     sized = spec.model_copy(update={"num_episodes": max(spec.num_episodes, schedule.num_episodes)})
     amount = amount_of(FollowSchedule(schedule, len(seeds)), _num_best(spec, len(seeds)))
-    job = _Job(path, family, spec, plan, sized, reachable, amount)
+    # a rerun may get more seeds later, and its agents' bits must not depend on how many
+    job = _Job(path, family, spec, plan, sized, reachable, amount, alone=configs if family == "train" else ())
     return _run(job, lambda _: FollowSchedule(schedule, len(seeds)), purpose, running)
 
 
@@ -209,6 +213,9 @@ def _settled(folder: RunFolder, job: _Job, make_tuner: Callable[[StudySpec], Tun
         spec = job.spec.as_begun(spec_of(folder))
     else:
         spec = with_own_defaults(job.spec, backend) if job.kind == "tune" else job.spec
+        is_open = "spreads_plans" not in spec.agent
+        if job.alone and is_open and backend.spreads_plans(job.sized, job.reachable, job.alone):
+            spec = spec.with_agent({"spreads_plans": True})
         if "lanes" not in spec.engine.model_fields_set:
             tuner = make_tuner(spec)
             spec = spec.with_lanes(backend.default_lanes(job.sized, job.reachable, lambda most: len(tuner.ask(most))))

@@ -145,10 +145,14 @@ def compile_programs(
 
 
 def planning_sharding(shape: PetsShape, device: Any) -> Sharding:
-    """Where planning has its arrays: on one device, or the same on all."""
+    """Where planning has its arrays: on one device, or the same on as many as have chunks of samples to score.
+
+    At least on two, if there are: bits are the same for any number but one.
+    """
     if not shape.spreads_plans:
         return SingleDeviceSharding(device)
-    mesh = jax.make_mesh((jax.local_device_count(),), (DEVICES,), (AxisType.Auto,), devices=jax.local_devices())
+    devices = jax.local_devices()[: max(2, shape.padded_samples // shape.sample_chunk)]
+    mesh = jax.make_mesh((len(devices),), (DEVICES,), (AxisType.Auto,), devices=devices)
     return NamedSharding(mesh, PartitionSpec())
 
 

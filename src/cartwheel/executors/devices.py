@@ -22,6 +22,11 @@ def prepare_jax(compile_cache: Path | None, num_devices: int | None = None) -> N
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+SPREAD_FROM = 1.5e9
+"""Multiply-adds of a plan from which on an agent that trains alone plans on all cores: docs/performance.md. The
+smallest size that has gained on two cores with other programs beside it takes 1.8e9; at 0.6e9 the gain is gone then."""
+
+
 def devices_for(spreads_plans: bool) -> int:
     """One CPU device per core; at least two where plans are spread: bits are the same for any number but one."""
     return max(num_cores(), 2) if spreads_plans else num_cores()
