@@ -7,7 +7,6 @@ The table on standard output compares with published settings under the same see
 """
 
 import argparse
-import csv
 import statistics
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.rows import append, read
 from benchmarks.training import train_agent
 
 NUM_LAST_EPISODES = 5
@@ -113,22 +113,14 @@ def main() -> None:
     parser.add_argument("--choices", nargs="+", choices=list(CHANGES), default=list(CHANGES), metavar="NAME")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    rows: list[Mapping[str, Any]] = []
-    if given.out.exists():
-        with given.out.open(newline="") as file:
-            rows += [{**row, "seed": int(row["seed"])} for row in csv.DictReader(file)]
+    rows: list[Mapping[str, Any]] = [{**row, "seed": int(row["seed"])} for row in read(given.out)]
     done = {(row["task"], row["choice"], row["seed"]) for row in rows}
     wanted = [(task, choice, seed) for seed in given.seeds for choice in given.choices for task in TASKS]
     for task, choice, seed in wanted:
         if (task, choice, seed) in done:
             continue
         rows.append(row := score_of(task, choice, seed))
-        is_new = not given.out.exists()
-        with given.out.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row), lineterminator="\n")
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
+        append(given.out, [row])
         print(*row.values(), flush=True)
     print(*table_of(rows), sep="\n")
 

@@ -8,12 +8,12 @@ are those of the training episodes, CPU seconds those of the process.
 """
 
 import argparse
-import csv
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from benchmarks.rows import append, read
 from benchmarks.training import train_agent
 
 TASK = "pets-halfcheetah"
@@ -82,21 +82,13 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=10)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    done = set()
-    if given.out.exists():
-        with given.out.open(newline="") as file:
-            done = {(row["budget"], int(row["seed"])) for row in csv.DictReader(file)}
+    done = {(row["budget"], int(row["seed"])) for row in read(given.out)}
     for seed in given.seeds:
         for budget in BUDGETS:
             if (budget.name, seed) in done or (given.budgets and budget.name not in given.budgets):
                 continue
             rows = list(rows_of(budget, seed, given.episodes))
-            is_new = not given.out.exists()
-            with given.out.open("a", newline="") as file:
-                writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-                if is_new:
-                    writer.writeheader()
-                writer.writerows(rows)
+            append(given.out, rows)
             print(budget.name, seed, [row["return"] for row in rows], flush=True)
 
 

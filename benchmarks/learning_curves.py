@@ -8,13 +8,13 @@ compilation; tasks and seeds that are in the file are skipped, and only drawn.
 """
 
 import argparse
-import csv
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.rows import append, read
 from benchmarks.training import train_agent
 from cartwheel.playing import play_simulator
 from cartwheel.spec import parse_spec
@@ -59,24 +59,6 @@ def ceiling_of(task: str) -> Iterator[dict[str, Any]]:
             "cpu_s": cpu_s,
             "warnings": sum(episode.warnings.values()),
         }
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file; none if there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def append(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """More rows, behind a header if they are the first."""
-    is_new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerows(rows)
 
 
 def main() -> None:

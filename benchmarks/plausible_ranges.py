@@ -8,7 +8,6 @@ file are skipped.
 """
 
 import argparse
-import csv
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import numpy as np
 from gymnasium.envs.mujoco import MujocoEnv
 from numpy.typing import NDArray
 
+from benchmarks.rows import append, read
 from cartwheel.ceiling import TruePlanner
 from cartwheel.envs.pool import make_env
 from cartwheel.envs.task import Plausible, Task
@@ -26,7 +26,6 @@ from cartwheel.spec import StudySpec
 from cartwheel.study_agents import agent_setup
 
 QUANTITIES = ("top_speed_m_s", "top_energy_j", "top_penetration_m")
-FIELDS = ["env_id", "play", "seed", "steps", "return", *QUANTITIES, "warnings", "cpu_s"]
 HOLD_STEPS = (2, 4, 8, 16, 32)
 """For how long extreme commands are held before they switch to the other end: what resonates differs by task."""
 MAY_FALL = ("Ant-v5", "Hopper-v5", "Walker2d-v5")
@@ -103,16 +102,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tasks", nargs="*", default=mujoco_tasks())
     options = parser.parse_args()
-    is_new = not options.out.exists()
-    with options.out.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        there = set() if is_new else {row["env_id"] for row in csv.DictReader(options.out.open())}
-        for env_id in options.tasks:
-            if env_id not in there:
-                writer.writerows(rows_of(env_id))
-                file.flush()
+    there = {row["env_id"] for row in read(options.out)}
+    for env_id in options.tasks:
+        if env_id not in there:
+            append(options.out, list(rows_of(env_id)))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tuners_on_agents import write
+from benchmarks.rows import write
 from cartwheel.analysis.statistics import mean_interval, paired_difference
 from cartwheel.analysis.tables import StudyTables
 from cartwheel.exploits import is_implausible

@@ -6,7 +6,6 @@ The page goes beside the table. mbrl-lib gets an environment of its own, which i
 """
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -19,6 +18,7 @@ from typing import Any
 
 from benchmarks.peers.cases import CASES, TINY
 from benchmarks.peers.summary import OURS, SIDES, THEIRS, Row, page
+from benchmarks.rows import write
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -57,13 +57,10 @@ def _renamed(episode: Mapping[str, Any]) -> dict[str, Any]:
     return {name.rstrip("_"): round(value, 6) if isinstance(value, float) else value for name, value in episode.items()}
 
 
-def write(rows: Sequence[Row], about: Mapping[str, Any], load: Sequence[float], out: Path) -> None:
+def publish(rows: Sequence[Row], about: Mapping[str, Any], load: Sequence[float], out: Path) -> None:
     """The table and its page."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write(out, rows)
     facts = [
         f"Processes took turns on a shared machine with {os.cpu_count()} cores, so that\nonly ratios say something;",
         f"its load was {load[0]:.1f} at the beginning and {load[1]:.1f} at the end, these runs included.\n",
@@ -91,7 +88,7 @@ def main() -> None:
                 found, versions = run(pythons[side], side, case, seed)
                 rows += found
                 about |= versions
-    write(rows, about, [*load, os.getloadavg()[0]], chosen.out)
+    publish(rows, about, [*load, os.getloadavg()[0]], chosen.out)
 
 
 if __name__ == "__main__":
