@@ -7,7 +7,7 @@ from cartwheel.analysis.ablation import Ablation, Step
 from cartwheel.analysis.evidence import Compared, StudyResult
 from cartwheel.analysis.incumbents import IncumbentCurve, Spent, incumbent_curve
 from cartwheel.analysis.tables import StudyTables
-from cartwheel.analysis.transfer import Moved
+from cartwheel.analysis.transfer import Kind, Moved
 from cartwheel.report.evidence_page import Evidence
 from cartwheel.seeds import numpy_rng
 from made_up_results import studies
@@ -25,6 +25,14 @@ TUNERS: dict[str, tuple[dict[str, Any], float]] = {
 }
 """The tuner of an arm, and how much better its agents are than the default's."""
 
+SIMPLE = "pbt, 2 pieces"
+MOVED: tuple[tuple[str, Kind, str], ...] = (
+    ("pbt", "dynamic", ""),
+    (SIMPLE, "dynamic", "pbt"),
+    ("random-search", "static", ""),
+)
+"""The arms whose findings are moved: name, kind, and of which arm it is a simplification."""
+
 BASES = {"line": 100.0, "cartpole-swingup": 150.0}
 """What the default config returns."""
 
@@ -39,10 +47,10 @@ def made_up_evidence(num_seeds: int = 5, tasks: tuple[str, ...] = ("line", "cart
         if (tables := _tables(task, tuner, seed))
     ]
     moved = [
-        Moved(source, arm, "dynamic" if arm == "pbt" else "static", seed, target, _scores(source, arm, seed, target))
+        Moved(source, arm, kind, seed, target, _scores(source, arm, seed, target), whole)
         for source in tasks
         for target in tasks
-        for arm in ("pbt", "random-search")
+        for arm, kind, whole in MOVED
         for seed in range(1, num_seeds + 1)
     ]
     defaults = {target: _scores(target, "default", 0, target) for target in tasks}
@@ -74,5 +82,5 @@ def _result(task: str, arm: str, seed: int, shift: float, tables: StudyTables) -
 
 def _scores(source: str, arm: str, seed: int, target: str) -> dict[int, float]:
     rng = numpy_rng("moved", source, arm, seed, target)
-    level = BASES[target] + {"default": 0.0, "random-search": 5.0, "pbt": 9.0 if source == target else -2.0}[arm]
-    return dict(enumerate((level + 3 * rng.normal(size=10)).tolist()))
+    gains = {"default": 0.0, "random-search": 5.0, "pbt": 9.0 if source == target else -2.0, SIMPLE: 3.0}
+    return dict(enumerate((BASES[target] + gains[arm] + 3 * rng.normal(size=10)).tolist()))

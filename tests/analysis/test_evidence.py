@@ -1,5 +1,6 @@
 """Arms side by side: what is compared, when it is a claim, and what equal cost means. Made-up studies."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from cartwheel.analysis.incumbents import IncumbentCurve, Spent, incumbent_curve
 from cartwheel.analysis.normalised import overall, profiles, scale, task_strata
 from cartwheel.analysis.selection import decompose
 from cartwheel.analysis.tables import segment_score
-from cartwheel.analysis.transfer import Moved, matrix, prices
+from cartwheel.analysis.transfer import Moved, matrix, prices, simplifying
 from made_up_results import arm, curve, studies
 from whole_studies import tuned
 
@@ -169,6 +170,20 @@ def test_the_price_of_transferring_is_dynamic_minus_static_by_target() -> None:
     assert found["line"].interval.point == pytest.approx(5, abs=1.5)
     assert found["far"].interval.high < 0
     assert all(price.is_claim for price in found.values())
+
+
+def test_simplifying_is_compared_for_the_seeds_that_have_both() -> None:
+    """One whole schedule of the five had too few pieces to be simplified: it returns 1,000 and must not count."""
+    wholes = moved("pbt", "dynamic", "far", 20.0)
+    simple = [dataclasses.replace(one, arm="pbt, 2 pieces", whole="pbt") for one in moved("x", "dynamic", "far", 12.0)]
+    lucky = dataclasses.replace(wholes[0], scores=dict.fromkeys(range(10), 1000.0))
+    elsewhere = moved("pbt", "dynamic", "line", 500.0)
+    (found,) = simplifying([lucky, *wholes[1:], *simple[1:], *elsewhere])
+    assert (found.source, found.target, found.first, found.second) == ("line", "far", "pbt, 2 pieces", "pbt")
+    assert found.interval.point == pytest.approx(-8, abs=1.5)
+    assert found.interval.high < 0
+    assert not found.is_claim  # of four tuner seeds
+    assert simplifying([*wholes, *elsewhere]) == []
 
 
 def test_a_training_that_failed_lowers_its_cell() -> None:

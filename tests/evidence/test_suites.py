@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel.analysis.transfer import matrix, prices, with_home
+from cartwheel.analysis.transfer import matrix, prices, simplifying, with_home
 from cartwheel.errors import ConfigError, UsageError
 from cartwheel.evidence.ablations import ablate, read_ablation
 from cartwheel.evidence.protocol import HowTested, expected_episodes
@@ -156,7 +156,10 @@ def test_schedules_are_moved_to_all_tasks(whole: Path) -> None:
     assert {(c.source, c.target) for c in cells_} == {(a, b) for a in defaults for b in defaults}
     assert {c.arm for c in cells_} >= {"pbt", "random-search"}
     assert all(cell.gain is not None and cell.num_test_seeds == 2 for cell in cells_)
-    assert {(price.dynamic, price.static) for price in prices(moved)} >= {("pbt", "random-search")}
+    assert {(price.first, price.second) for price in prices(moved)} >= {("pbt", "random-search")}
+    simple = {one.arm: one.whole for one in moved if one.whole}
+    assert set(simple) == {one.arm for one in moved if "pieces" in one.arm}
+    assert {(one.first, one.second) for one in simplifying(moved)} == set(simple.items())
 
 
 @pytest.mark.parametrize("file", RELEASED, ids=lambda file: file.stem)

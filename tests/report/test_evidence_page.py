@@ -25,6 +25,7 @@ SECTIONS = (
     "Selection or tuning?",
     "Transfer to new seeds and to other tasks",
     "The price of transferring",
+    "The cost of simplifying",
     "Schedules over time: pbt on line",
     "Budgets on line: few episodes against many",
     "Which hyperparameters matter on line?",

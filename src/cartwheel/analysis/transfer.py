@@ -2,7 +2,8 @@
 
 Everything that is moved trains new agents on the target's test seeds, beside the default config on the same seeds.
 A cell of the matrix is the IQM of these returns, over tuner seeds and test seeds, and its difference to the default's.
-The *price of transferring* is what a dynamic schedule returns less what a static incumbent of the same source does.
+The *price of transferring* is what a dynamic schedule returns less what a static incumbent of the same source does; the
+*cost of simplifying* what schedules return less what they do as they were found.
 """
 
 import math
@@ -28,6 +29,7 @@ class Moved:
     """The new agents under one schedule on one target: scores by test seed, -inf where a training failed.
 
     ``arm`` names how it was found ("pbt", "pbt, 3 pieces", a file's name), ``source`` the task it was found on.
+    ``whole`` is the arm whose schedule this is, simplified; empty if it is as it was found.
     """
 
     source: str
@@ -36,6 +38,7 @@ class Moved:
     tuner_seed: int
     target: str
     scores: Mapping[int, float]
+    whole: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,13 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """Dynamic minus static, found on ``source``, followed on ``target``."""
+class Contrast:
+    """One arm minus another, both found on ``source`` and followed on ``target``."""
 
     source: str
     target: str
-    dynamic: str
-    static: str
+    first: str
+    second: str
     interval: Interval
     is_claim: bool
 
@@ -93,17 +96,35 @@ def matrix(moved: Sequence[Moved], defaults: Mapping[str, Mapping[int, float]]) 
     return [_cell(group, defaults.get(group[0].target)) for group in _groups(moved)]
 
 
-def prices(moved: Sequence[Moved]) -> list[Price]:
-    """For every dynamic arm against every static one of the same source, on each target that both reached."""
+def prices(moved: Sequence[Moved]) -> list[Contrast]:
+    """Dynamic minus static: each dynamic arm less each static one of its source, on every target that both reached."""
     groups = _groups(moved)
     return [
-        _price(dynamic, static)
+        _contrast("price", dynamic, static)
         for dynamic in groups
         for static in groups
         if (dynamic[0].kind, static[0].kind) == ("dynamic", "static")
         and (dynamic[0].source, dynamic[0].target) == (static[0].source, static[0].target)
         and _common([*dynamic, *static])
     ]
+
+
+def simplifying(moved: Sequence[Moved]) -> list[Contrast]:
+    """Simplified minus as found, of the tuner seeds that have both: a schedule of few pieces is never simplified."""
+    found = []
+    for simple in _groups([one for one in moved if one.whole]):
+        first = simple[0]
+        seeds = {one.tuner_seed for one in simple}
+        whole = [
+            one
+            for one in moved
+            if (one.source, one.arm, one.target) == (first.source, first.whole, first.target)
+            and one.tuner_seed in seeds
+        ]
+        if whole and _common([*simple, *whole]):
+            both = {one.tuner_seed for one in whole}
+            found.append(_contrast("simplifying", [one for one in simple if one.tuner_seed in both], whole))
+    return found
 
 
 def _groups(moved: Sequence[Moved]) -> list[list[Moved]]:
@@ -127,12 +148,12 @@ def _cell(group: Sequence[Moved], default: Mapping[int, float] | None) -> Cell:
     return Cell(*names[:2], first.kind, first.target, interval, gain, len(group), len(seeds))
 
 
-def _price(dynamic: Sequence[Moved], static: Sequence[Moved]) -> Price:
-    seeds = _common([*dynamic, *static])
-    names = (dynamic[0].source, dynamic[0].target, dynamic[0].arm, static[0].arm)
-    strata = [[_scores(dynamic, seeds), _scores(static, seeds)]]
-    interval = aggregate_interval(strata, iqm_difference(0, 1), numpy_rng("price", *names))
-    return Price(*names, interval, min(len(dynamic), len(static)) >= MIN_TUNER_SEEDS)
+def _contrast(what: str, first: Sequence[Moved], second: Sequence[Moved]) -> Contrast:
+    seeds = _common([*first, *second])
+    names = (first[0].source, first[0].target, first[0].arm, second[0].arm)
+    strata = [[_scores(first, seeds), _scores(second, seeds)]]
+    interval = aggregate_interval(strata, iqm_difference(0, 1), numpy_rng(what, *names))
+    return Contrast(*names, interval, min(len(first), len(second)) >= MIN_TUNER_SEEDS)
 
 
 def _common(group: Sequence[Moved]) -> list[int]:

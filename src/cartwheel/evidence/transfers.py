@@ -32,7 +32,8 @@ FROM_FILE = "a file"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is moved; ``task``: where it was found, ``arm``: how; ``is_tested``: its study has rerun it already."""
+    """What is moved; ``task``: where it was found, ``arm``: how; ``is_tested``: its study has rerun it already;
+    ``whole``: the arm that it simplifies."""
 
     task: str
     arm: str
@@ -40,6 +41,7 @@ class Source:
     tuner_seed: int
     schedule: Schedule
     is_tested: bool = False
+    whole: str = ""
 
     @property
     def slug(self) -> str:
@@ -57,6 +59,7 @@ class Entry:
     arm: str = ""
     kind: Kind = "static"
     tuner_seed: int = 0
+    whole: str = ""
 
 
 def sources_of(compared: Compared, num_pieces: int | None = None) -> list[Source]:
@@ -68,7 +71,8 @@ def sources_of(compared: Compared, num_pieces: int | None = None) -> list[Source
         return [found]
     space = compared.tables.space.only(found.schedule.pieces[0].config)
     simple = simplify(found.schedule, space, num_pieces, "constant").schedule
-    return [found, Source(about.task, f"{about.arm}, {num_pieces} pieces", kind, about.tuner_seed, simple)]
+    name = f"{about.arm}, {num_pieces} pieces"
+    return [found, Source(about.task, name, kind, about.tuner_seed, simple, whole=about.arm)]
 
 
 def source_of_file(file: ScheduleFile) -> Source:
@@ -93,9 +97,8 @@ def transfer(
         for source in sources:
             if source.is_tested and source.task == target:
                 continue
-            entry = Entry(
-                target, f"{slug(target)}/{source.slug}", source.task, source.arm, source.kind, source.tuner_seed
-            )
+            path = f"{slug(target)}/{source.slug}"
+            entry = Entry(target, path, source.task, source.arm, source.kind, source.tuner_seed, source.whole)
             moved.append((entry, fitted(source.schedule, spec.num_episodes)))
         for entry, schedule in moved:
             title = f"{source_label(entry)} on {target}"
@@ -111,7 +114,7 @@ def read_transfers(folder: Path) -> tuple[list[Moved], dict[str, dict[int, float
     entries = _read_manifest(folder)
     scores = {entry.path: scores_of_rerun(folder / entry.path) for entry in entries}
     moved = [
-        Moved(entry.source, entry.arm, entry.kind, entry.tuner_seed, entry.target, scores[entry.path])
+        Moved(entry.source, entry.arm, entry.kind, entry.tuner_seed, entry.target, scores[entry.path], entry.whole)
         for entry in entries
         if entry.source and scores[entry.path]
     ]

@@ -17,7 +17,7 @@ from cartwheel.analysis.mismatch import ERRORS, mismatches, points
 from cartwheel.analysis.normalised import overall
 from cartwheel.analysis.response import response
 from cartwheel.analysis.selection import decompose
-from cartwheel.analysis.transfer import SELECTION_ONLY, Moved, kind_of_tuner, matrix, prices, with_home
+from cartwheel.analysis.transfer import SELECTION_ONLY, Moved, kind_of_tuner, matrix, prices, simplifying, with_home
 from cartwheel.analysis.wording import listed, plural
 from cartwheel.report import arm_figures, finding_figures, matter_figures
 from cartwheel.report.claims import seeds_sentence
@@ -137,6 +137,8 @@ def _transfer(evidence: Evidence) -> Iterator[Finding]:
         yield finding_figures.transfers(matrix(moved, at_home | dict(evidence.defaults)))
     if found := prices(moved):
         yield finding_figures.transfer_prices(found)
+    if found := simplifying(moved):
+        yield finding_figures.cost_of_simplifying(found)
 
 
 def _budgets(studies: Sequence[Compared], key: str) -> Iterator[Finding]:

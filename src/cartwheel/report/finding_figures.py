@@ -1,13 +1,13 @@
 """Selection or tuning, transfer and its price, and objective mismatch: rows of intervals, with what they say."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
 from cartwheel.analysis.mismatch import Mismatch
 from cartwheel.analysis.selection import Decomposition
 from cartwheel.analysis.statistics import Interval
-from cartwheel.analysis.transfer import Cell, Price
+from cartwheel.analysis.transfer import Cell, Contrast
 from cartwheel.analysis.wording import listed, percent, plural
 from cartwheel.report.claims import range_text
 from cartwheel.report.findings import Finding, Row, ends
@@ -97,38 +97,76 @@ def transfers(cells: Sequence[Cell]) -> Finding:
     return Finding("transfer", "Transfer to new seeds and to other tasks", (sentence,), draw, rows, shown)
 
 
-def transfer_prices(prices: Sequence[Price]) -> Finding:
+def transfer_prices(prices: Sequence[Contrast]) -> Finding:
     """Dynamic minus static, at home and away."""
+    return Finding(
+        "price-of-transfer",
+        "The price of transferring",
+        (
+            "What a rerun of a dynamic schedule returns less what one of a static config found on the same task does. "
+            + _counted(prices, "dynamic schedules are ahead of static configs"),
+        ),
+        _contrasts(prices, "return, dynamic less static (difference of IQMs, with its 95% interval)"),
+        _contrast_rows(prices, "dynamic", "static"),
+    )
+
+
+def cost_of_simplifying(found: Sequence[Contrast]) -> Finding:
+    """Schedules of few pieces minus what they were made of, at home and away."""
+    return Finding(
+        "cost-of-simplifying",
+        "The cost of simplifying",
+        (
+            "What a rerun of a simplified schedule returns less what one of the schedule as it was found does, of the "
+            "tuner seeds whose schedules had more pieces than that. "
+            + _counted(found, "simplified schedules are ahead of those they were made of"),
+        ),
+        _contrasts(found, "return, simplified less as found (difference of IQMs, with its 95% interval)"),
+        _contrast_rows(found, "simplified", "as_found"),
+    )
+
+
+def _contrasts(found: Sequence[Contrast], label: str) -> Callable[[Layout], Figure]:
+    """A panel for every move."""
 
     def draw(layout: Layout) -> Figure:
         moves: dict[tuple[str, str], list[ForestRow]] = {}
-        for p in prices:
-            row = ForestRow(f"{p.dynamic} less {p.static}", p.interval, BLUE if p.is_claim else MUTED)
-            moves.setdefault((p.source, p.target), []).append(row)
+        for c in found:
+            row = ForestRow(f"{c.first} less {c.second}", c.interval, BLUE if c.is_claim else MUTED)
+            moves.setdefault((c.source, c.target), []).append(row)
         panels = [
             Panel(f"on {source}" if source == target else f"from {source} to {target}", rows, 0.0)
             for (source, target), rows in moves.items()
         ]
-        return forest(panels, "return, dynamic less static (difference of IQMs, with its 95% interval)", layout)
+        return forest(panels, label, layout)
 
-    rows: list[Row] = [
-        {"source": p.source, "target": p.target, "dynamic": p.dynamic, "static": p.static, "claim": p.is_claim,
-         **ends(p.interval)}
-        for p in prices
-    ]  # fmt: skip
-    home, away = ([p for p in prices if (p.source == p.target) == is_home] for is_home in (True, False))
+    return draw
+
+
+def _contrast_rows(found: Sequence[Contrast], first: str, second: str) -> list[Row]:
+    return [
+        {
+            "source": c.source,
+            "target": c.target,
+            first: c.first,
+            second: c.second,
+            "claim": c.is_claim,
+            **ends(c.interval),
+        }
+        for c in found
+    ]
+
+
+def _counted(found: Sequence[Contrast], ahead: str) -> str:
+    """How often the first are surely ahead and behind, at home and away."""
+    home, away = ([c for c in found if (c.source == c.target) == is_home] for is_home in (True, False))
     told = [
-        f"{place}, dynamic schedules are ahead of static configs in {_count(group, 1)} of "
-        f"{plural(len(group), 'comparison')}, behind in {_count(group, -1)}"
+        f"{place}, {ahead} in {_count(group, 1)} of {plural(len(group), 'comparison')}, behind in {_count(group, -1)}"
         for place, group in (("on the task they were found on", home), ("moved to another task", away))
         if group
     ]
-    sentence = (
-        "What a rerun of a dynamic schedule returns less what one of a static config found on the same task does. "
-        f"Counting intervals that exclude zero: {'; '.join(told)}."
-        + ("" if all(p.is_claim for p in prices) else " Grey ones, from few tuner seeds, are indications.")
-    )
-    return Finding("price-of-transfer", "The price of transferring", (sentence,), draw, rows)
+    grey = "" if all(c.is_claim for c in found) else " Grey ones, from few tuner seeds, are indications."
+    return f"Counting intervals that exclude zero: {'; '.join(told)}.{grey}"
 
 
 def mismatch(task: str, found: Sequence[Mismatch], key: str) -> Finding:
@@ -209,5 +247,5 @@ def _moved(cell: Cell) -> str:
     return f"{cell.arm} of {cell.source}"
 
 
-def _count(prices: Sequence[Price], sign: int) -> int:
-    return sum(p.interval.sign == sign for p in prices)
+def _count(found: Sequence[Contrast], sign: int) -> int:
+    return sum(c.interval.sign == sign for c in found)
