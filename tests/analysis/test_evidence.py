@@ -103,18 +103,21 @@ def test_incumbents_never_get_worse_and_count_every_env_step() -> None:
 
 
 def test_returns_are_scaled_between_random_and_the_default_config() -> None:
-    """The default's rerun has an IQM of 1; a task without a scale is named and left out."""
+    """The default's rerun has an IQM of 1; a task without a scale is left out, and why is told."""
     default, pbt = arm("fixed", base=100.0), arm("pbt", base=100.0, shift=50.0)
     good = task_evidence([default, pbt])
     assert scale(good, "fixed") == (0.0, pytest.approx(100.0, abs=3))
     hopeless = task_evidence([arm("fixed", base=-10.0, task="hard"), arm("pbt", task="hard")])
-    found = overall([good, hopeless], "fixed", "rerun")
+    other = task_evidence([arm("fixed", task="other"), arm("pbt", task="other")])
+    found = overall([good, hopeless, other], {"line": "fixed", "hard": "fixed"}, "rerun")
     assert found is not None
-    assert (found.tasks, found.left_out, found.arms) == (("line",), ("hard",), ("fixed", "pbt"))
+    assert (found.tasks, found.arms) == (("line",), ("fixed", "pbt"))
+    chance, untrained = "the default config is no better than chance", "nobody trained the default config anew"
+    assert found.left_out == {"hard": chance, "other": untrained}
     assert found.iqm[0].point == pytest.approx(1.0)
     assert found.iqm[1].point == pytest.approx(1.5, abs=0.05)
     assert found.chances["pbt", "fixed"].point > 0.99
-    assert overall([good], "no such arm", "rerun") is None
+    assert overall([good], {"line": "no such arm"}, "rerun") is None
 
 
 def test_profiles_fall_from_one_to_zero_within_their_bands() -> None:

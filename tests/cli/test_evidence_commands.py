@@ -1,5 +1,6 @@
 """compare, suite, transfer and ablate: what they run, what they print, and that they go on where they stood."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,27 @@ def test_compare_runs_tests_and_controls_once(run: Cli, backend: SyntheticBacken
     assert run("compare", "run", "--out", "page", "--only-read", "--quiet") == ExitCode.DONE
     assert len(backend.made) == made
     assert Path("page/evidence.html").read_text() == page
+
+
+def test_tuners_under_one_seed_share_their_controls(run: Cli, backend: SyntheticBackend) -> None:
+    """PBT and PBT-BT of one seed and size ask for the same three controls, which run once and count once."""
+    for tuner in ("pbt", "pbt-bt"):
+        assert run("tune", "study.toml", "--tuner.name", tuner, "--run-dir", tuner, "--quiet") == ExitCode.DONE
+    assert run("compare", "pbt", "pbt-bt", "--out", "page", *SMALL, "--quiet") == ExitCode.DONE
+    assert Path("pbt/controls/default").is_dir()
+    assert not Path("pbt-bt/controls").exists()
+    page = Path("page/evidence.html").read_text()
+    assert all(f">{arm}<" in page for arm in ("pbt", "pbt-bt", "default", "random-search", "selection-only"))
+    assert run("compare", "pbt-bt", "--out", "page", *SMALL, "--quiet") == ExitCode.DONE  # has none of its own yet
+    assert run("compare", "pbt", "pbt-bt", "--out", "page", "--only-read", "--quiet") == ExitCode.DONE
+    assert Path("page/evidence.html").read_text() == page
+
+
+def test_a_study_is_not_compared_with_its_copy(run: Cli) -> None:
+    assert run("tune", "study.toml", "--run-dir", "run", "--quiet") == ExitCode.DONE
+    shutil.copytree("run", "copy")
+    assert run("compare", "run", "copy", "--only-read") == ExitCode.USAGE
+    assert "the same study as in run" in run.err
 
 
 def test_compare_says_what_few_seeds_can_tell(run: Cli) -> None:

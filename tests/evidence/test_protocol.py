@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from cartwheel.analysis.tables import validation_means
-from cartwheel.errors import StorageError
+from cartwheel.errors import ConfigError, StorageError
 from cartwheel.evidence.controls import CONTROLS, DEFAULT, SELECTION_ONLY, control
 from cartwheel.evidence.protocol import (
     TESTS,
     HowTested,
+    followed,
     found_name,
     put_to_test,
     read_agent_test,
@@ -99,6 +100,21 @@ def test_nothing_is_run_twice(tmp_path: Path) -> None:
     assert again.titles == ["more: testing the agent", "more: training anew"]
     (one,) = read_studies([tmp_path / "run"])
     assert set(one.result.rerun) == {0, 1, 2, 3}
+
+
+def test_what_was_trained_otherwise_is_refused(tmp_path: Path) -> None:
+    """Another schedule in the same place, or evaluations of another length, are no test of what was asked for."""
+    study = run(tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"validation\.num_episodes: 2 -> 5"):
+        put_to_test(study, HowTested(TESTED.num_seeds, 5), "", Steps())
+    path, spec = tmp_path / "followed", small_spec()
+    first, second = (Schedule((Piece(0, 4, {"learning_rate": rate}),)) for rate in (1e-3, 2e-3))
+    assert followed(path, spec, first, TESTED, "", Steps())
+    again = Steps()
+    assert followed(path, spec, first, TESTED, "", again)
+    assert again.titles == []
+    with pytest.raises(ConfigError, match="another schedule"):
+        followed(path, spec, second, TESTED, "", Steps())
 
 
 @pytest.mark.parametrize("stop_at", [0, 1, 2])

@@ -51,17 +51,19 @@ def read_tables(folder: RunFolder) -> StudyTables:
 def load_arm(path: Path, name: str, label: str, tuning_env_steps: int = 0) -> Arm:
     """The arm whose runs are the trials of a rerun in its own run folder: one per seed, each evaluated at its end.
 
-    A trial without a finished evaluation is a run that failed. Raises StorageError if there is no rerun.
+    A trial without a finished evaluation is a run that failed; returns are those that the study counts, whatever was
+    paid (``on_exploit``). Raises StorageError if there is no rerun.
     """
     with RunFolder.to_read(path) as folder, folder.snapshot():
-        plan = folder.read.meta("plan")
+        plan, on_exploit = folder.read.meta("plan"), parse_spec(folder.read.meta("spec"), {}, str(path)).on_exploit
         schedule = Schedule.from_text(plan["schedule"])
-        by_trial = {_trial(kept): kept for kept in folder.read.evaluations() if kept.status == "done"}
+        by_trial = {
+            _trial(kept): tuple(counted_return(episode, on_exploit) for episode in kept.episodes)
+            for kept in folder.read.evaluations()
+            if kept.status == "done"
+        }
         reasons = {int(id_.partition(".")[0]): report.reason for id_, report in folder.read.reports().items()}
-    runs = tuple(
-        Run(seed, by_trial[trial].returns if trial in by_trial else (), reasons.get(trial, ""))
-        for trial, seed in enumerate(plan["seeds"])
-    )
+    runs = tuple(Run(seed, by_trial.get(trial, ()), reasons.get(trial, "")) for trial, seed in enumerate(plan["seeds"]))
     configs = tuple(schedule.config_at(episode) for episode in range(1, schedule.num_episodes + 1))
     return Arm(name, label, configs, runs, tuning_env_steps)
 

@@ -5,7 +5,7 @@ control of every comparison. A task on which the default config is no better tha
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,12 +29,12 @@ from cartwheel.seeds import numpy_rng
 
 @dataclass(frozen=True, slots=True)
 class Overall:
-    """Arms over all tasks that have a scale; ``left_out``: those that have none."""
+    """Arms over all tasks that have a scale; ``left_out``: those that have none, and why."""
 
     question: Question
     arms: tuple[str, ...]
     tasks: tuple[str, ...]
-    left_out: tuple[str, ...]
+    left_out: Mapping[str, str]
     iqm: tuple[Interval, ...]
     chances: dict[tuple[str, str], Interval]
 
@@ -50,20 +50,27 @@ class Profile:
     high: Array
 
 
-def scale(task: TaskEvidence, default: str) -> tuple[float, float] | None:
-    """The returns that are 0 and 1; None without a random episode, a tested default, or a difference between them."""
+def scale(task: TaskEvidence, default: str | None) -> tuple[float, float] | str:
+    """The returns that are 0 and 1, or why there is no such scale. ``default``: the arm that trained the default."""
     arm = next((arm for arm in task.arms if arm.arm == default), None)
-    if arm is None:
-        return None
-    seeds = sorted(arm.test_seeds("rerun"))
+    seeds = sorted(arm.test_seeds("rerun")) if arm is not None else []
+    if arm is None or not seeds:
+        return "nobody trained the default config anew"
     zero = float(np.mean([study.random_return for own in task.arms for study in own.studies]))
-    one = float(iqm(arm.scores("rerun", seeds).ravel())) if seeds else math.nan
-    return (zero, one) if math.isfinite(zero) and math.isfinite(one) and one > zero else None
+    one = float(iqm(arm.scores("rerun", seeds).ravel()))
+    if not math.isfinite(zero):
+        return "nobody acted at random"
+    return (zero, one) if math.isfinite(one) and one > zero else "the default config is no better than chance"
 
 
-def overall(tasks: Sequence[TaskEvidence], default: str, question: Question) -> Overall | None:
-    """The arms that every task has, over the tasks that have a scale; None if no task or no arm is left."""
-    scaled = {task.task: ends_ for task in tasks if (ends_ := scale(task, default)) is not None}
+def overall(tasks: Sequence[TaskEvidence], defaults: Mapping[str, str], question: Question) -> Overall | None:
+    """The arms that every task has, over the tasks that have a scale; None if no task or no arm is left.
+
+    ``defaults``: by task the arm that trained the default config.
+    """
+    scales = {task.task: scale(task, defaults.get(task.task)) for task in tasks}
+    scaled = {task: ends_ for task, ends_ in scales.items() if not isinstance(ends_, str)}
+    left_out = {task: reason for task, reason in scales.items() if isinstance(reason, str)}
     used = [task for task in tasks if task.task in scaled]
     arms = _common_arms(used, question)
     if not arms:
@@ -76,7 +83,6 @@ def overall(tasks: Sequence[TaskEvidence], default: str, question: Question) -> 
         for j, second in enumerate(arms)
         if i > j
     }
-    left_out = tuple(task.task for task in tasks if task.task not in scaled)
     return Overall(question, tuple(arms), tuple(scaled), left_out, tuple(intervals), chances)
 
 

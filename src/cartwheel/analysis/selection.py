@@ -10,6 +10,7 @@ Four differences, of IQMs, each with its interval over tuner seeds and test seed
 The second and the third add up to the first.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cartwheel.analysis.evidence import MIN_TUNER_SEEDS, ArmResult, Question
@@ -41,6 +42,11 @@ class Decomposition:
     @property
     def parts(self) -> list[Part]:
         return [self.whole, self.copying, self.changing, *([] if self.schedule is None else [self.schedule])]
+
+
+def nearest_in_cost(controls: Sequence[ArmResult], arm: ArmResult) -> ArmResult:
+    """The control of an arm, where there are several of one kind: the one that cost most nearly as many env steps."""
+    return min(controls, key=lambda control: abs(control.env_steps - arm.env_steps))
 
 
 def decompose(dynamic: ArmResult, selection_only: ArmResult, default: ArmResult) -> Decomposition | None:

@@ -1,5 +1,6 @@
 """What the commands of evidence do: run what is missing, read what is there, write the page, say what it says."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,8 @@ def do_compare(run_dirs: Sequence[Path], out: Path, how: How, output: Output) ->
                 return _stopped(steps, output)
             folders += more
         else:
-            folders += [path for study in studies for path in _control_folders(study) if (path / DATABASE).is_file()]
+            there = [path for study in studies for path in _control_folders(study) if (path / DATABASE).is_file()]
+            folders += {json.dumps(spec_in(path).to_dict()): path for path in there}.values()
     return _write(out, out.name, read_studies(folders), output)
 
 
@@ -135,15 +137,20 @@ def do_ablate(run_dir: Path, how: How, output: Output) -> ExitCode:
 
 
 def _controls(studies: Sequence[Study], how: How, steps: Steps) -> list[Path] | None:
-    """Run and test the controls of every study that is none itself; their folders, None if stopped."""
-    folders = []
+    """Run and test the controls of every study that is none itself; their folders, None if stopped.
+
+    Studies that differ in their tuner alone have the same ones: these are run beside the first of them.
+    """
+    folders: list[Path] = []
+    specs: list[StudySpec] = []
     for study in studies:
         if is_control(study.tables.meta["tuner"]):
             continue
         for name, path in zip(CONTROLS, _control_folders(study), strict=True):
             spec = control(study, spec_in(study.run_dir), name)
-            if spec is None:
+            if spec is None or spec in specs:
                 continue
+            specs.append(spec)
             title = f"{name} beside {study.run_dir.name}"
             made = tuned(spec, path, title, steps)
             if not made.is_done or not put_to_test(made, how.tests, title, steps):
@@ -176,7 +183,7 @@ def _done(run_dir: Path) -> Study:
 def _write(out: Path, name: str, studies: Sequence[Compared], output: Output, moved_in: Path | None = None) -> ExitCode:
     moved, defaults = read_transfers(moved_in) if moved_in is not None else ([], {})
     ablations = {
-        f"{one.result.arm}-{one.result.tuner_seed}": found
+        f"{one.result.task}-{one.result.arm}-{one.result.tuner_seed}": found
         for one in studies
         if (found := read_ablation(one.run_dir)) is not None
     }

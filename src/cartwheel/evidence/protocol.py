@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from cartwheel.errors import AllTrialsFailed, StorageError
+from cartwheel.errors import AllTrialsFailed, ConfigError, StorageError
+from cartwheel.exploits import counted_return
 from cartwheel.playing import play_on_test_seeds
 from cartwheel.results import Study
 from cartwheel.schedules.schedule import Schedule
@@ -84,13 +85,17 @@ def put_to_test(study: Study, tests: HowTested, title: str, run_step: RunStep) -
 
 
 def followed(path: Path, spec: StudySpec, schedule: Schedule, tests: HowTested, title: str, run_step: RunStep) -> bool:
-    """Train anew under a schedule on all test seeds, as a study in ``path``. False if it was stopped."""
+    """Train anew under a schedule on all test seeds, as a study in ``path``. False if it was stopped.
+
+    Raises ConfigError if another training lies there: of another schedule, say, or evaluated on fewer episodes.
+    """
+    played = spec.validation.model_copy(update={"num_episodes": tests.num_episodes})
+    spec = spec.model_copy(update={"validation": played})
     if (path / DATABASE).is_file():
+        _require_same_training(path, spec, schedule)
         done = Study(path)
         if done.is_done and len(done.tables.trials) >= tests.num_seeds:
             return True
-    played = spec.validation.model_copy(update={"num_episodes": tests.num_episodes})
-    spec = spec.model_copy(update={"validation": played})
 
     def step(running: Running) -> Study:
         return follow(path, "test", spec, schedule, list(range(tests.num_seeds)), running)
@@ -111,12 +116,12 @@ def spec_in(run_dir: Path) -> StudySpec:
 
 def play_tests(run_dir: Path, tests: HowTested, running: Running) -> bool:
     """Play the incumbent's checkpoint on all test seeds that it has not played yet. False if it was stopped."""
-    best = Study(run_dir).best
+    best, on_exploit = Study(run_dir).best, spec_in(run_dir).on_exploit
     (run_dir / TESTS).mkdir(exist_ok=True)
     returns = _kept(run_dir, best.checkpoint, tests.num_episodes)
     missing = [seed for seed in range(tests.num_seeds) if seed not in returns]
     for seed, episodes in play_on_test_seeds(run_dir, missing, tests.num_episodes, running):
-        returns[seed] = [episode.return_ for episode in episodes]
+        returns[seed] = [counted_return(episode, on_exploit) for episode in episodes]
         kept = {"checkpoint": best.checkpoint, "num_episodes": tests.num_episodes, "returns": returns}
         write_text(run_dir / TESTS / AGENT, json.dumps(kept) + "\n")
     return all(seed in returns for seed in range(tests.num_seeds))
@@ -145,6 +150,19 @@ def expected_episodes(spec: StudySpec) -> int:
 def _is_same(spec: StudySpec, run_dir: Path) -> bool:
     old = spec_in(run_dir)
     return not differences(old, spec.as_begun(old)) and old.num_episodes == spec.num_episodes
+
+
+def _require_same_training(path: Path, spec: StudySpec, schedule: Schedule) -> None:
+    with RunFolder.to_read(path) as folder:
+        begun, plan = spec_of(folder), folder.read.meta("plan")
+    # who follows a schedule does not tune: what belongs to tuning may be another study's
+    begun = begun.model_copy(update={"seed": spec.seed, "tuner": spec.tuner, "space": spec.space})
+    found = differences(begun, spec.as_begun(begun))
+    if plan["schedule"] != schedule.to_text():
+        found.append("another schedule")
+    if found:
+        step = "give the same settings, name another folder with --out, or delete this one to train anew"
+        raise ConfigError(f"here lies what was trained otherwise: {', '.join(found)}", str(path), step)
 
 
 def _kept(run_dir: Path, checkpoint: str, num_episodes: int) -> dict[int, list[float]]:

@@ -21,7 +21,7 @@ from cartwheel.store.run_folder import DATABASE, RunFolder
 def read_studies(run_dirs: Sequence[Path], arms: Mapping[Path, str] | None = None) -> list[Compared]:
     """The studies in these folders; ``arms`` names them, by default what tells their settings apart.
 
-    Raises UsageError if one is not a tuning study, or if episodes of one task differ in length.
+    Raises UsageError if one is not a tuning study, if one is there twice, or if episodes of one task differ in length.
     """
     studies = [Study(run_dir) for run_dir in run_dirs]
     for study in studies:
@@ -30,6 +30,7 @@ def read_studies(run_dirs: Sequence[Path], arms: Mapping[Path, str] | None = Non
     _check_lengths(studies)
     names = arm_names([study.tables.settings for study in studies])
     chosen = {s.run_dir: name for s, name in zip(studies, names, strict=True)} | dict(arms or {})
+    _check_once(studies, chosen)
     return [_compared(study, chosen[study.run_dir]) for study in studies]
 
 
@@ -54,6 +55,15 @@ def _check_lengths(studies: Sequence[Study]) -> None:
         if lengths.setdefault(env_id, length) != length:
             cause = f"studies of {env_id} have episodes of different lengths, so their returns cannot be compared"
             raise UsageError(cause, str(study.run_dir), "leave it out")
+
+
+def _check_once(studies: Sequence[Study], arms: Mapping[Path, str]) -> None:
+    seen: dict[tuple[Any, ...], Path] = {}
+    for study in studies:
+        meta = study.tables.meta
+        first = seen.setdefault((meta["env_id"], arms[study.run_dir], meta["seed"]), study.run_dir)
+        if first != study.run_dir:
+            raise UsageError(f"the same study as in {first}", str(study.run_dir), "leave one of them out")
 
 
 def _compared(study: Study, arm: str) -> Compared:

@@ -45,7 +45,7 @@ class Source:
 
     @property
     def slug(self) -> str:
-        """A folder's name: the same source has the same one, different ones have different ones."""
+        """A folder's name. Another schedule under the same name, as of an edited file, is refused by ``followed``."""
         return slug(f"{self.task}-{self.arm}-{self.tuner_seed}")
 
 

@@ -75,7 +75,7 @@ def overall_sentence(found: Overall) -> str:
         "known, so an interval above 1 is no test against the default."
     )
     if found.left_out:
-        text += f" Left out, for the default config is no better than chance there: {listed(found.left_out)}."
+        text += f" Left out: {listed([f'{task} ({why})' for task, why in found.left_out.items()])}."
     return text
 
 

@@ -16,7 +16,7 @@ from cartwheel.analysis.importance import Importance, Method, final_scores, impo
 from cartwheel.analysis.mismatch import ERRORS, mismatches, points
 from cartwheel.analysis.normalised import overall
 from cartwheel.analysis.response import response
-from cartwheel.analysis.selection import decompose
+from cartwheel.analysis.selection import decompose, nearest_in_cost
 from cartwheel.analysis.transfer import SELECTION_ONLY, Moved, kind_of_tuner, matrix, prices, simplifying, with_home
 from cartwheel.analysis.wording import listed, plural
 from cartwheel.report import arm_figures, finding_figures, matter_figures
@@ -81,9 +81,9 @@ def tasks_of(evidence: Evidence) -> list[TaskEvidence]:
 
 def findings_of(evidence: Evidence, tasks: Sequence[TaskEvidence], say: Callable[[str], None]) -> Iterator[Finding]:
     """Everything that the page shows, in its order."""
-    default = next((one.result.arm for one in evidence.studies if _tuner(one) == DEFAULT_TUNER), "")
     if len(tasks) > 1:
-        found = [overall(tasks, default, question) for question in ASKED]
+        defaults = {task: arm for (task, arm), tuner in _tuners(evidence).items() if tuner == DEFAULT_TUNER}
+        found = [overall(tasks, defaults, question) for question in ASKED]
         yield from (arm_figures.over_tasks(one) for one in found if one is not None)
     for task in tasks:
         shown = (arm_figures.differences(task), arm_figures.incumbents(task), arm_figures.performance_profiles(task))
@@ -93,7 +93,7 @@ def findings_of(evidence: Evidence, tasks: Sequence[TaskEvidence], say: Callable
     yield from _transfer(evidence)
     for task in tasks:
         yield from _of_task([one for one in evidence.studies if one.result.task == task.task], say)
-    yield from (matter_figures.ablation(found, key) for key, found in evidence.ablations.items())
+    yield from (matter_figures.ablation(found, _key(name)) for name, found in evidence.ablations.items())
 
 
 def _of_task(studies: Sequence[Compared], say: Callable[[str], None]) -> Iterator[Finding]:
@@ -114,14 +114,17 @@ def _of_task(studies: Sequence[Compared], say: Callable[[str], None]) -> Iterato
 
 
 def _selection(evidence: Evidence, tasks: Sequence[TaskEvidence]) -> Iterator[Finding]:
-    tuners = {(one.result.task, one.result.arm): _tuner(one) for one in evidence.studies}
+    tuners = _tuners(evidence)
     found = []
     for task in tasks:
-        by_tuner = {tuners[task.task, arm.arm]: arm for arm in task.arms}
-        if not {SELECTION_ONLY, DEFAULT_TUNER} <= by_tuner.keys():
+        copying, default = (
+            [arm for arm in task.arms if tuners[task.task, arm.arm] == tuner]
+            for tuner in (SELECTION_ONLY, DEFAULT_TUNER)
+        )
+        if not copying or not default:
             continue
         dynamic = [arm for arm in task.arms if kind_of_tuner(tuners[task.task, arm.arm]) == "dynamic"]
-        parts = [decompose(arm, by_tuner[SELECTION_ONLY], by_tuner[DEFAULT_TUNER]) for arm in dynamic]
+        parts = [decompose(arm, nearest_in_cost(copying, arm), nearest_in_cost(default, arm)) for arm in dynamic]
         found += [part for part in parts if part is not None]
     if found:
         yield finding_figures.selection(found)
@@ -219,6 +222,11 @@ def _scores(studies: Sequence[Compared]) -> Iterator[Row]:
                     "task": about.task, "arm": about.arm, "tuner_seed": about.tuner_seed, "question": question,
                     "test_seed": seed, "return": value, "env_steps": about.env_steps, "device_s": about.device_s,
                 }  # fmt: skip
+
+
+def _tuners(evidence: Evidence) -> dict[tuple[str, str], str]:
+    """By task and arm."""
+    return {(one.result.task, one.result.arm): _tuner(one) for one in evidence.studies}
 
 
 def _tuner(one: Compared) -> str:
