@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -16,6 +17,8 @@ from cartwheel.agents.pets.arrays import to_arrays
 from cartwheel.agents.pets.hypers import IcemHypers, ModelHypers
 from cartwheel.engines.engine import Engine, EpisodeJob, EpisodeResult
 from cartwheel.engines.rollouts import Abandoned, Failure
+from cartwheel.envs.making import CannotMake
+from cartwheel.envs.tasks import Task
 from cartwheel.seeds import seed_integer
 from hand_made import CHANGES, TINY
 
@@ -286,3 +289,19 @@ def test_no_knob_is_dead(pair: Engine, name: str) -> None:
     Here those of the model and of the default planner; those of every planner in ``test_planner.py``.
     """
     changed(pair, name, names(ModelHypers, IcemHypers))
+
+
+def test_an_engine_that_cannot_be_made_leaves_no_environment_behind() -> None:
+    """They may be processes. The second one fails."""
+    made: list[Any] = []
+
+    def make(task: Task) -> Any:
+        if made:
+            raise CannotMake("no second one")
+        made.append(SimpleNamespace(is_closed=False))
+        made[0].close = lambda: setattr(made[0], "is_closed", True)
+        return made[0]
+
+    with pytest.raises(CannotMake):
+        Engine(fragile.TASK, TINY, 2, make=make)
+    assert made[0].is_closed

@@ -35,6 +35,15 @@ def test_what_is_busy_stays() -> None:
     assert counting.gone == ["A"]
 
 
+def test_room_is_made_on_demand() -> None:
+    """The longest unused goes first, what is busy never."""
+    counting = Counting(room=9)
+    for key in "abc":
+        counting.things.get(key, ())
+    assert [counting.things.drop_idle(["a"]) for _ in range(3)] == [True, True, False]
+    assert counting.gone == ["B", "C"]
+
+
 def test_things_are_let_go_once() -> None:
     counting = Counting(room=3)
     for key in "abc":

@@ -33,6 +33,13 @@ class Recent(Generic[Key, Thing]):
         self._things[key] = thing
         return thing
 
+    def drop_idle(self, busy: Collection[Key]) -> bool:
+        """Free the longest unused of those that are not ``busy``; False if there is none."""
+        idle = next((key for key in self._things if key not in busy), None)
+        if idle is not None:
+            self.drop(idle)
+        return idle is not None
+
     def drop(self, key: Key) -> None:
         """Free a thing, which will be made anew when it is asked for again."""
         self._let_go(key, self._things.pop(key))

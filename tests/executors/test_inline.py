@@ -253,6 +253,34 @@ def test_a_device_without_memory_fails_its_items(make: Maker, monkeypatch: pytes
     assert executor.num_free == 2
 
 
+@pytest.mark.parametrize("part", ["fresh", "load"])
+def test_an_agent_that_cannot_be_restored_for_want_of_memory(
+    make: Maker, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """It fails with those in the same program, if that is lost, and the next ones get another."""
+    executor = make()
+
+    def refuse(*_: object) -> None:
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Engine, part, refuse)
+        outcomes = run(executor, [work(segment(1)), work(segment(2))])
+    assert {done(outcomes, trial).kind for trial in (1, 2)} == {"out_of_memory"}
+    assert done(run(executor, [work(segment(3))]), 3).status == "done"
+    assert executor.num_free == 2
+
+
+def test_programs_that_are_idle_make_room(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With memory for one program at a time, agents of two shapes are run one after the other all the same."""
+    wide = dataclasses.replace(TINY, width=7)
+    monkeypatch.setattr(lanes, "PLAN", MemoryPlan(lambda _: needed_bytes(fragile.TASK, wide, 2)))
+    executor = make()
+    for trial, width in ((1, 6), (2, 7), (3, 6)):
+        outcomes = run(executor, [work(segment(trial, config={**CONFIG, "width": width}))])
+        assert done(outcomes, trial).status == "done"
+
+
 def test_another_error_of_the_device_is_a_defect(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not taken for a failure of whoever ran."""
 
@@ -316,6 +344,16 @@ def test_closing_abandons_the_running_episode(make: Maker, monkeypatch: pytest.M
     executor.close()
     assert time.monotonic() - started < 1.0
     assert executor.next_outcomes(0.0) == []
+
+
+def test_what_came_before_an_error_is_handed_over(make: Maker) -> None:
+    """An episode that has ended is not lost because another lane's program has a defect."""
+    executor, ended = make(), ItemDone(segment(1), "done", "", 0.0)
+    executor._outcomes.put([ended])
+    executor._outcomes.put(ArithmeticError("a defect"))
+    assert executor.next_outcomes(1.0) == [ended]
+    with pytest.raises(ArithmeticError, match="a defect"):
+        executor.next_outcomes(1.0)
 
 
 def test_an_error_in_a_lane_reaches_the_study(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from cartwheel.executors.assignments import MAX_LOSSES
 from cartwheel.executors.messages import Recipe
 from cartwheel.executors.processes import Processes, WorkerProcess, cores_of, environment
 from cartwheel.executors.work import Outcome
-from cartwheel.executors.workers import UNBOUNDED, Bounds, WorkersExecutor
+from cartwheel.executors.workers import UNBOUNDED, Bounds, Signs, WorkersExecutor
 from cartwheel.store.checkpoints import CheckpointStore
 from executor_contract import ExecutorContract, Start, checkpoints_of, end, run, segment, told, work
 from killing import check_that_kills_change_nothing
@@ -127,6 +127,19 @@ def test_a_bound_below_any_worker_is_refused(start: Start, store: CheckpointStor
     """Rather than failing item after item."""
     with pytest.raises(ConfigError, match=r"needs \d+ MiB before it runs anything \(engine.max_worker_memory_mib\)"):
         run(start(store, 1, 1, Bounds(max_memory_mib=1)), [work(segment(1))])
+
+
+def test_a_stopped_process_hears_nothing_and_counts_nothing() -> None:
+    """Ctrl-Z stops workers and who listens to them alike: one look never counts for more than some seconds."""
+    signs = Signs()
+    signs.looked_at -= 3600.0
+    signs.look()
+    assert signs.silence_s <= 5.0
+    signs.looked_at -= 1.0
+    signs.look()
+    assert 6.0 <= signs.silence_s < 7.0
+    signs.note([])
+    assert signs.silence_s == 0.0
 
 
 def test_workers_that_cannot_start_stop_the_study(store: CheckpointStore) -> None:

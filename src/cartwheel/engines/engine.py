@@ -79,10 +79,15 @@ class Engine:
         self._planning = planning_sharding(shape, self.device)
         self.compile_s = 0.0
         self.num_steps = 0
-        self._envs = [make(task) for _ in range(num_lanes)]
-        self._plays_whole = all(isinstance(env, FormulaEnv) for env in self._envs)
-        self._programs = self._compile()
-        self._states: PetsState = self._programs.init(self._put(np.zeros((num_lanes, 2), np.uint32)))
+        self._envs: list[Watched | FormulaEnv] = []
+        try:
+            self._envs.extend(make(task) for _ in range(num_lanes))
+            self._plays_whole = all(isinstance(env, FormulaEnv) for env in self._envs)
+            self._programs = self._compile()
+            self._states: PetsState = self._programs.init(self._put(np.zeros((num_lanes, 2), np.uint32)))
+        except BaseException:
+            self.close()  # environments may be processes
+            raise
 
     def close(self) -> None:
         """Close the environments."""

@@ -72,7 +72,11 @@ class InlineExecutor:
         try:
             outcomes.extend(self._checked(self._outcomes.get(timeout=timeout_s)))
             while True:
-                outcomes.extend(self._checked(self._outcomes.get_nowait()))
+                later = self._outcomes.get_nowait()
+                if isinstance(later, BaseException):  # what came before it is handed over first
+                    self._outcomes.put(later)
+                    return outcomes
+                outcomes.extend(self._checked(later))
         except queue.Empty:
             if not outcomes:
                 self._check_that_none_hangs()

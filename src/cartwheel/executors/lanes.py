@@ -31,7 +31,7 @@ from cartwheel.engines.rollouts import Abandoned
 from cartwheel.envs.making import CannotMake, one_line
 from cartwheel.envs.pool import make_env
 from cartwheel.errors import CorruptCheckpoint
-from cartwheel.executors.memory import PLAN, needed_bytes
+from cartwheel.executors.memory import PLAN, DoesNotFit, needed_bytes
 from cartwheel.executors.work import EpisodeDone, ItemDone, Outcome, Place, Work
 from cartwheel.recent import Recent
 from cartwheel.records import CheckpointId, Config, FailureKind, Segment, Status, StoredFile
@@ -91,7 +91,10 @@ class AgentLanes:
         return self._place.num_lanes - len(self._lanes)
 
     def begin(self, work: Work) -> Sequence[Outcome]:
-        """Put a work item's agent into a free lane; if there is no such agent, the item's end."""
+        """Put a work item's agent into a free lane; if there is no such agent, the item's end.
+
+        Where the device's memory gives out, those in the same program end, too.
+        """
         try:
             chosen = self._setup.under(work.config)
             engine = self._engine(chosen.shape)
@@ -102,9 +105,17 @@ class AgentLanes:
                 state, shards = restore(self._place.checkpoints, fresh, work, engine.task.episode_length)
         except (ValueError, CorruptCheckpoint, MemoryError) as error:
             return [ItemDone(work.item, "failed", str(error), 0.0, kind=_kind_of(error))]
-        taken = {lane.slot for lane in self._lanes if lane.engine is engine}
-        slot = next(slot for slot in range(self._place.num_lanes) if slot not in taken)
-        engine.load(slot, state)
+        except jax.errors.JaxRuntimeError as error:
+            return [ItemDone(work.item, "failed", _require_out_of_memory(error), 0.0, kind="out_of_memory")]
+        lanes = [lane for lane in self._lanes if lane.engine is engine]
+        slot = next(slot for slot in range(self._place.num_lanes) if slot not in {lane.slot for lane in lanes})
+        try:
+            engine.load(slot, state)
+        except jax.errors.JaxRuntimeError as error:
+            reason = _require_out_of_memory(error)
+            self._lanes = [lane for lane in self._lanes if lane.engine is not engine]
+            failed = ItemDone(work.item, "failed", reason, 0.0, kind="out_of_memory")
+            return [*self._give_up(engine, lanes, reason), failed]
         restore_s = time.perf_counter() - started
         self._lanes.append(_Lane(work, engine, slot, chosen.base, work.next_episode, shards, restore_s=restore_s))
         return []
@@ -124,11 +135,17 @@ class AgentLanes:
         self._engines.close()
 
     def _engine(self, shape: PetsShape) -> Engine:
-        """Raises MemoryError if the device cannot hold it."""
-        try:
-            return self._engines.get(shape, [lane.engine.shape for lane in self._lanes])
-        except jax.errors.JaxRuntimeError as error:
-            raise MemoryError(_require_out_of_memory(error)) from error
+        """Raises MemoryError if the device cannot hold it beside what is busy, DoesNotFit if nothing is."""
+        busy = [lane.engine.shape for lane in self._lanes]
+        while True:
+            try:
+                return self._engines.get(shape, busy)
+            except DoesNotFit as error:
+                refused: Exception = MemoryError(str(error)) if busy else error
+            except jax.errors.JaxRuntimeError as error:
+                refused = MemoryError(_require_out_of_memory(error))
+            if not self._engines.drop_idle(busy):
+                raise refused
 
     def _build(self, shape: PetsShape) -> Engine:
         device = f"{self._device.platform} device {self._device.id}"
@@ -151,10 +168,7 @@ class AgentLanes:
             results = engine.run_episode(jobs, self._place.should_stop)
             states = engine.snapshot([slot for slot, job in jobs.items() if job.learns])
         except jax.errors.JaxRuntimeError as error:
-            reason = _require_out_of_memory(error)
-            # the device's arrays are in no known state: whoever comes next gets an engine of its own
-            self._engines.drop(engine.shape)
-            return [_lost(lane, reason) for lane in lanes]
+            return self._give_up(engine, lanes, _require_out_of_memory(error))
         outcomes: list[Outcome] = []
         for lane in lanes:
             result = results[lane.slot]
@@ -163,6 +177,11 @@ class AgentLanes:
             if result.failure is not None or lane.next_episode > lane.last_episode:
                 outcomes.append(_ended(lane, result))
         return outcomes
+
+    def _give_up(self, engine: Engine, lanes: Sequence[_Lane], reason: str) -> list[Outcome]:
+        """The device's arrays are in no known state: whoever comes next gets an engine of its own."""
+        self._engines.drop(engine.shape)
+        return [_lost(lane, reason) for lane in lanes]
 
     def _record(self, lane: _Lane, result: EpisodeResult, state: PetsState | None) -> EpisodeDone:
         """Write an episode's shard and checkpoint; evaluations leave none."""

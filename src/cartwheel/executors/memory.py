@@ -20,6 +20,10 @@ _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
 
 
+class DoesNotFit(ConfigError):
+    """There is not as much memory as a program needs."""
+
+
 def available_bytes(device: Any) -> int | None:
     """What a JAX device could still allocate: of its own memory, or of this machine's; None where nobody says."""
     stats = device.memory_stats()
@@ -36,11 +40,14 @@ def _of_machine() -> int | None:
 
 
 def _of_container() -> int | None:
-    """What a container's limit (cgroup v2) leaves."""
+    """What a container's limit (cgroup v2) leaves. Pages of files count as used there, but are given up on demand."""
     limit, used = _CGROUP / "memory.max", _CGROUP / "memory.current"
     if not limit.is_file() or (most := limit.read_text().strip()) == "max":
         return None
-    return max(1, int(most) - int(used.read_text()))
+    stats = _CGROUP / "memory.stat"
+    rows = dict(line.split() for line in stats.read_text().splitlines()) if stats.is_file() else {}
+    files = sum(int(rows.get(kind, 0)) for kind in ("inactive_file", "active_file"))
+    return max(1, int(most) - int(used.read_text()) + files)
 
 
 def needed_bytes(task: Task, shape: PetsShape, num_lanes: int) -> int:
@@ -81,14 +88,14 @@ class MemoryPlan:
         self._promised: dict[Hashable, int] = {}
 
     def promise(self, device: Any, num_bytes: int) -> None:
-        """Raises ConfigError if a program that needs so much does not fit beside those that were promised before."""
+        """Raises DoesNotFit if a program that needs so much does not fit beside those that were promised before."""
         pool = _pool(device)
         with self._lock:
             if pool not in self._at_first:
                 self._at_first[pool] = self._available(device)
             free, promised = self._at_first[pool], self._promised.get(pool, 0)
             if free is not None and promised + num_bytes > free:
-                raise ConfigError(
+                raise DoesNotFit(
                     f"agents need {data_size(num_bytes)} of memory on {device.platform} device {device.id}, and "
                     f"{data_size(max(0, free - promised))} of {data_size(free)} are left for them",
                     "engine.lanes, agent, num_episodes",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from cartwheel.envs.calls import MAX_LOOK_S
 from cartwheel.errors import ConfigError, WorkersEnd
 from cartwheel.executors.assignments import Assignments
 from cartwheel.executors.messages import Message, error_from_json, outcome_from_json
@@ -35,21 +36,23 @@ class Signs:
     compile_s: float = 0.0
     call: str = ""
     call_s: float = 0.0
-    heard_at: float = field(default_factory=time.monotonic)
+    silence_s: float = 0.0
+    looked_at: float = field(default_factory=time.monotonic)
 
     @property
     def is_ready(self) -> bool:
         """Whether it can run items."""
         return self.pid > 0
 
-    @property
-    def silence_s(self) -> float:
-        """How long nothing was heard of it."""
-        return time.monotonic() - self.heard_at
+    def look(self) -> None:
+        """Count how long nothing was heard of it, several times a second: while this process is stopped, it is, too."""
+        now = time.monotonic()
+        self.silence_s += min(now - self.looked_at, MAX_LOOK_S)
+        self.looked_at = now
 
     def note(self, messages: Sequence[Message]) -> None:
         """Take in what it says."""
-        self.heard_at = time.monotonic()
+        self.silence_s, self.looked_at = 0.0, time.monotonic()
         for message in messages:
             self.pid = message.get("ready", self.pid)
             self.compile_s = message.get("compile_s", self.compile_s)
@@ -122,6 +125,7 @@ class WorkersExecutor:
         self._items = Assignments(crew.num_workers, crew.lanes_per_worker)
         self._workers: dict[int, RemoteWorker] = {}
         self._num_false_starts = 0
+        self._errors: list[Exception] = []
         self._compile_s: dict[tuple[int, int], float] = {}  # by worker and process
 
     @property
@@ -150,13 +154,17 @@ class WorkersExecutor:
     def next_outcomes(self, timeout_s: float) -> Sequence[Outcome]:
         """Outcomes since the last call, waiting up to ``timeout_s`` for the first. May be empty.
 
-        Raises what ended a worker where it is not an item's own failure, and WorkersEnd if none can even start.
+        Raises what ended a worker where it is not an item's own failure, and WorkersEnd if none can even start; but
+        what came before it is handed over first.
         """
         until = time.monotonic() + timeout_s
         while True:
             left_s = max(0.0, until - time.monotonic())
-            outcomes = [*self._listen(min(left_s, _WATCH_S)), *self._watch()]
-            self._hand_out()
+            outcomes = [] if self._errors else [*self._listen(min(left_s, _WATCH_S)), *self._watch()]
+            if self._errors and not outcomes:
+                raise self._errors.pop(0)
+            if not self._errors:
+                self._hand_out()
             if outcomes or not left_s:
                 return outcomes
 
@@ -201,7 +209,8 @@ class WorkersExecutor:
         if "say" in message:
             self._say(f"worker {index}: {message['say']}")
         if "error" in message:
-            raise error_from_json(message["error"])
+            self._errors.append(error_from_json(message["error"]))
+            return []
         outcomes = [outcome_from_json(told) for told in message.get("outcomes", ())]
         self._items.note(index, outcomes)
         signs = self._workers[index].signs
@@ -215,7 +224,8 @@ class WorkersExecutor:
         self._num_false_starts += not worker.signs.is_ready
         if self._num_false_starts >= _MAX_FALSE_STARTS:
             step = "the study is safe: see what they printed, or go on with --executor inline"
-            raise WorkersEnd(f"{_MAX_FALSE_STARTS} workers in a row ended before they were ready: {why}", "", step)
+            cause = f"{_MAX_FALSE_STARTS} workers in a row ended before they were ready: {why}"
+            self._errors.append(WorkersEnd(cause, "", step))
         self._say(f"worker {index} was lost ({why}); what it ran goes on behind its last episode")
         return self._items.lose(index, why)
 
@@ -223,7 +233,12 @@ class WorkersExecutor:
         """End workers that are beyond their bounds."""
         outcomes: list[Outcome] = []
         for index, worker in list(self._workers.items()):
-            beyond = self._beyond(worker)
+            worker.signs.look()
+            try:
+                beyond = self._beyond(worker)
+            except ConfigError as error:
+                self._errors.append(error)
+                continue
             if beyond is not None:
                 kind, reason = beyond
                 self._workers.pop(index).end(0.0)
