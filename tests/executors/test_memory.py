@@ -64,9 +64,7 @@ def test_what_is_available(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "memory.max").write_text("1000000\n")
     (tmp_path / "memory.current").write_text("400000\n")
     assert available_bytes(device("cpu")) == 600_000
-    (tmp_path / "memory.stat").write_text(
-        "file 310000\nshmem 10000\nactive_file 100000\ninactive_file 200000\n"
-    )
+    (tmp_path / "memory.stat").write_text("file 310000\nshmem 10000\nactive_file 100000\ninactive_file 200000\n")
     assert available_bytes(device("cpu")) == 900_000  # pages of files are given up on demand
 
 
