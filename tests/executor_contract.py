@@ -76,8 +76,8 @@ class WorkersBackend:
     def default_lanes(self, *_: object) -> int:
         return 1
 
-    def spreads_plans(self, *_: object) -> bool:
-        return False
+    def agent_defaults(self, *_: object) -> Config:
+        return {}
 
     def own_config(self, _: StudySpec) -> Config:
         return {}

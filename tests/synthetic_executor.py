@@ -155,8 +155,8 @@ class SyntheticBackend:
     def default_lanes(self, *_: object) -> int:
         return 1
 
-    def spreads_plans(self, *_: object) -> bool:
-        return False
+    def agent_defaults(self, *_: object) -> Config:
+        return {}
 
     def own_config(self, _: StudySpec) -> Config:
         return {}
@@ -176,7 +176,7 @@ class SyntheticBackend:
 
 def replace_agents(backend: SyntheticBackend, replace: Callable[[type, str, Any], None] = setattr) -> None:
     """From now on, commands and functions train the agents of ``backend`` where they would train real ones."""
-    for name in ("check", "default_lanes", "spreads_plans", "own_config", "file_sizes", "make"):
+    for name in ("check", "default_lanes", "agent_defaults", "own_config", "file_sizes", "make"):
         replace(AgentBackend, name, lambda _, *arguments, name=name: getattr(backend, name)(*arguments))
 
 

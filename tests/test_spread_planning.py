@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -69,7 +70,8 @@ LARGE = {"num_layers": 3, "width": 128, "num_particles": 10, "num_samples": 100,
 
 def spreads(backend: AgentBackend, *configs: Config, **changes: Any) -> bool:
     spec = StudySpec.model_validate({"env_id": "line", "num_episodes": 1, "seed": 0, **changes})
-    return backend.spreads_plans(spec, configs, configs)
+    found: bool = backend.agent_defaults(spec, configs, configs)["spreads_plans"]
+    return found
 
 
 def test_a_large_agent_that_trains_alone_plans_on_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,33 +88,29 @@ def test_a_large_agent_that_trains_alone_plans_on_all_cores(monkeypatch: pytest.
 
 
 class Alone(SyntheticBackend):
-    """Spreads the plans of agents that train alone, and counts how often it was asked."""
+    """Spreads the plans of agents that train alone."""
 
-    num_asked = 0
-
-    def spreads_plans(self, *_: object) -> bool:
-        self.num_asked += 1
-        return True
+    def agent_defaults(self, _: StudySpec, __: Sequence[Config], alone: Sequence[Config]) -> Config:
+        return {"spreads_plans": bool(alone)}
 
 
-def agent_of(study: Study) -> dict[str, Any]:
-    """What the study file says about its agents."""
-    agent: dict[str, Any] = tomllib.loads((study.run_dir / "study.toml").read_text()).get("agent", {})
-    return agent
+def is_spread(study: Study) -> bool | None:
+    """What the study file says about it."""
+    table = tomllib.loads((study.run_dir / "study.toml").read_text())
+    found: bool | None = (table.get("agent_defaults", {}) | table.get("agent", {})).get("spreads_plans")
+    return found
 
 
 def test_a_training_goes_on_as_it_began(tmp_path: Path) -> None:
-    """The choice is written down and holds elsewhere; what the user says goes before, and reruns are never asked."""
+    """The choice is written down and holds elsewhere; what the user says goes before; no rerun is spread by itself."""
     spec, backend = small_spec(), Alone()
     schedule = Schedule((Piece(0, spec.num_episodes, spec.make_space().default),))
     begun = train(spec, schedule, tmp_path / "a", Running(backend=backend))
-    assert agent_of(begun) == {"spreads_plans": True}
-    again = train(spec, schedule, tmp_path / "a", Running(backend=SyntheticBackend()))
-    assert agent_of(again) == {"spreads_plans": True}
+    assert is_spread(begun) is True
+    assert is_spread(train(spec, schedule, tmp_path / "a", Running(backend=SyntheticBackend()))) is True
     told = small_spec(agent={"spreads_plans": False})
-    assert agent_of(train(told, schedule, tmp_path / "b", Running(backend=backend))) == {"spreads_plans": False}
+    assert is_spread(train(told, schedule, tmp_path / "b", Running(backend=backend))) is False
     before = train(spec, schedule, tmp_path / "c", Running(backend=SyntheticBackend()))
-    assert agent_of(before) == agent_of(train(spec, schedule, tmp_path / "c", Running(backend=backend))) == {}
+    assert is_spread(before) is is_spread(train(spec, schedule, tmp_path / "c", Running(backend=backend))) is None
     tune(spec, tmp_path / "d", Running(backend=backend))
-    assert agent_of(rerun(tmp_path / "d", num_seeds=1, running=Running(backend=backend))) == {}
-    assert backend.num_asked == 1
+    assert is_spread(rerun(tmp_path / "d", num_seeds=1, running=Running(backend=backend))) is False

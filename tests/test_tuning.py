@@ -1,5 +1,6 @@
 """What a run must be able to cover, whatever the space and the schedule."""
 
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from cartwheel.backend import AgentBackend
 from cartwheel.errors import ConfigError
 from cartwheel.records import Config
 from cartwheel.schedules.schedule import Piece, Schedule
-from cartwheel.spec import StudySpec
+from cartwheel.spec import StudySpec, load_spec, parse_spec
 from cartwheel.store.run_folder import RunFolder
 from cartwheel.tuning import Running, corners, rerun, spec_of, tune, with_own_defaults
 from synthetic_executor import SyntheticBackend, small_spec
@@ -131,3 +132,66 @@ def test_a_task_of_its_own_settings_starts_from_them() -> None:
     begun = with_own_defaults(spec, backend).make_space().default
     assert {name: backend.own_config(spec)[name] for name in begun} == begun
     assert begun["noise_exponent"] == 2.0 != spec.make_space().default["noise_exponent"]
+
+
+class OfItsTime(SyntheticBackend):
+    """Its agents have so many epochs where nobody says otherwise."""
+
+    def __init__(self, num_epochs: int) -> None:
+        super().__init__()
+        self.num_epochs = num_epochs
+
+    def agent_defaults(self, *_: object) -> Config:
+        return {"num_epochs": self.num_epochs, "width": 64}
+
+
+def test_agents_keep_the_defaults_that_they_began_with(tmp_path: Path) -> None:
+    """Whatever a task's are by then; so do those that are trained anew. What the study says goes before."""
+    path = tmp_path / "run"
+    begun = tune(small_spec(agent={"width": 32}), path, Running(backend=OfItsTime(5)))
+    later = Running(backend=OfItsTime(20))
+    assert tune(small_spec(agent={"width": 32}, num_episodes=6), path, later).is_done
+    assert rerun(path, num_seeds=1, running=later).is_done
+    for folder in (begun.run_dir, path / "reruns" / "found"):
+        with RunFolder.to_read(folder) as of:
+            assert spec_of(of).agent_settings == {"num_epochs": 5, "width": 32}
+
+
+def test_another_agent_has_defaults_of_its_own(tmp_path: Path) -> None:
+    """A study file brings its own along, but not for another task, preset or planner."""
+    tune(small_spec(), tmp_path / "run", Running(backend=OfItsTime(5)))
+    file = tmp_path / "run" / "study.toml"
+    assert load_spec(file, {"seed": "9"}).agent_defaults == {"num_epochs": 5, "width": 64}
+    for option, value in (("env_id", "Pendulum-v1"), ("agent.preset", "mbrl-lib"), ("agent.planner", "cem")):
+        assert load_spec(file, {option: value}).agent_defaults == {}
+
+
+@pytest.mark.parametrize(
+    ("task", "agent"),
+    [
+        ("cartpole-swingup", {}),
+        ("pets-halfcheetah", {"width": 32}),
+        ("pets-reacher3d", {"preset": "handful-of-trials"}),
+        ("InvertedPendulum-v5", {"preset": "mbrl-lib"}),
+        ("Pendulum-v1", {"planner": "mppi"}),
+        ("line", {"planner": "random-shooting"}),
+    ],
+)
+def test_what_is_written_down_makes_the_same_agent(task: str, agent: dict[str, Any]) -> None:
+    backend = AgentBackend(has_compile_cache=False)
+    spec = StudySpec.model_validate({"env_id": task, "num_episodes": 1, "agent": agent})
+    told = spec.with_agent_defaults(backend.agent_defaults(spec, corners(spec), ()))
+    assert told.agent_defaults.keys() >= {"num_epochs", "width"} - agent.keys()
+    assert backend.own_config(told) == backend.own_config(spec)
+    read = parse_spec(tomllib.loads(told.to_toml()), {})
+    assert backend.own_config(read) == backend.own_config(spec)
+
+
+def test_planners_that_are_tuned_share_no_defaults() -> None:
+    """Where the planner is one of the choices, what belongs to one of them is no default of another."""
+    planner = {"kind": "choice", "values": ["icem", "cem"], "default": "icem", "group": "planner"}
+    table = {"env_id": "line", "num_episodes": 1, "space": {"parameters": {"planner": planner}}}
+    spec = StudySpec.model_validate({**table, "tuner": {"name": "random-search"}})
+    found = AgentBackend(has_compile_cache=False).agent_defaults(spec, corners(spec), ())
+    assert "num_epochs" in found
+    assert "initial_std" not in found

@@ -31,9 +31,11 @@ class Backend(Protocol):
     def default_lanes(self, spec: StudySpec, reachable: Sequence[Config], num_agents: NumAgents) -> int:
         """How many agents share a program in a new study that does not say."""
 
-    def spreads_plans(self, spec: StudySpec, reachable: Sequence[Config], configs: Sequence[Config]) -> bool:
-        """Whether an agent that trains alone, under these configs, is to plan on all devices if its study is new and
-        does not say."""
+    def agent_defaults(self, spec: StudySpec, reachable: Sequence[Config], alone: Sequence[Config]) -> Config:
+        """What agents have that a new study does not say.
+
+        ``alone``: the configs of an agent that trains alone, and may have all devices.
+        """
 
     def own_config(self, spec: StudySpec) -> Config:
         """What the study's agents have where nothing is tuned, as far as that is known."""
@@ -108,18 +110,23 @@ class AgentBackend:
         agents = num_agents(MAX_LANES * num_devices)
         return default_lanes(first.platform, agents, num_devices, lane_bytes, available_bytes(first))
 
-    def spreads_plans(self, spec: StudySpec, reachable: Sequence[Config], configs: Sequence[Config]) -> bool:
-        """On a CPU, if a plan is large enough to be worth the waiting for each other."""
+    def agent_defaults(self, spec: StudySpec, reachable: Sequence[Config], alone: Sequence[Config]) -> Config:
+        spec = self.applied_to(spec)
+        setup = agent_setup(spec, reachable)
+        # where planners are tuned, what belongs to one planner is no default of another
+        names = setup.model_settings if "planner" in spec.make_space().names else setup.settings
+        return {**names, "spreads_plans": self._spreads_plans(spec, setup, alone)}
+
+    def _spreads_plans(self, spec: StudySpec, setup: "AgentSetup", alone: Sequence[Config]) -> bool:
+        """Whether plans are large enough to be worth the waiting for each other; on a CPU."""
         import jax
 
         from cartwheel.executors.calibration import work_of
         from cartwheel.executors.devices import SPREAD_FROM
 
-        spec = self.applied_to(spec)
-        if spec.engine.executor != "inline" or spec.model == "simulator":
+        if spec.engine.executor != "inline" or spec.model == "simulator" or not alone:
             return False
-        setup = agent_setup(spec, reachable)
-        if max(work_of(setup, config).plan for config in configs) < SPREAD_FROM:
+        if max(work_of(setup, config).plan for config in alone) < SPREAD_FROM:
             return False
         self._prepare_jax(spreads_plans=True)
         is_cpu: bool = jax.local_devices()[0].platform == "cpu"

@@ -16,6 +16,9 @@
     [agent]                      # what is fixed: hyperparameters (these are not tuned) and choices of shape
     planner = "icem"             # or preset = "mbrl-lib": what a published code has
 
+    [agent_defaults]             # what [agent] leaves open; written down at the start, so that it stays as it was
+    num_epochs = 20
+
     [engine]
     lanes = 1                    # agents in one program; default: 1, and on GPUs as many as there are at a time
     deterministic = true         # the same bits in every process, also on a GPU, where it costs speed; default: false
@@ -58,6 +61,8 @@ if TYPE_CHECKING:
 
 EXTENDABLE = frozenset({"num_episodes"})
 """What may grow when a study goes on; everything else must stay as it was."""
+ANOTHER_AGENT = frozenset({"env_id", "agent.preset", "agent.planner"})
+"""Who replaces one of these asks for another agent, with defaults of its own."""
 WITHOUT_EFFECT = frozenset(
     {
         "engine.executor",
@@ -191,6 +196,7 @@ class StudySpec(_Table):
     tuner: TunerSpec = TunerSpec()
     space: SpaceSpec = SpaceSpec()
     agent: dict[str, Setting] = {}
+    agent_defaults: dict[str, Setting] = {}
     engine: EngineSpec = EngineSpec()
     failures: FailuresSpec = FailuresSpec()
     validation: ValidationSpec = ValidationSpec()
@@ -244,8 +250,8 @@ class StudySpec(_Table):
     def as_begun(self, begun: "StudySpec") -> "StudySpec":
         """This study, with what it leaves open as it was when it began: the number of lanes, and the defaults."""
         spec = self
-        if "spreads_plans" in begun.agent and "spreads_plans" not in self.agent:
-            spec = spec.with_agent({"spreads_plans": begun.agent["spreads_plans"]})
+        if not self.agent_defaults:
+            spec = spec.with_agent_defaults(begun.agent_defaults)
         if "lanes" not in self.engine.model_fields_set:
             spec = spec.with_lanes(begun.engine.lanes)
         if self.space.name is not None and self.space.name == begun.space.name:
@@ -256,9 +262,16 @@ class StudySpec(_Table):
         """With so many agents in one program."""
         return self.model_copy(update={"engine": self.engine.model_copy(update={"lanes": lanes})})
 
-    def with_agent(self, settings: Mapping[str, Any]) -> "StudySpec":
-        """With these settings of its agents beside those that it has."""
-        return self.model_copy(update={"agent": {**self.agent, **settings}})
+    @property
+    def agent_settings(self) -> dict[str, Any]:
+        """What is known of its agents: what the study says, and what it leaves open as it was when it began."""
+        return {**self.agent_defaults, **self.agent}
+
+    def with_agent_defaults(self, settings: Mapping[str, Any]) -> "StudySpec":
+        """With these settings of agents where the study says nothing; in their order, so that they stay the same."""
+        return self.model_copy(
+            update={"agent_defaults": {name: settings[name] for name in sorted(settings) if name not in self.agent}}
+        )
 
     def with_space_defaults(self, defaults: Config) -> "StudySpec":
         """In place of those that it has; by name, so that what is written of them stays the same."""
@@ -286,6 +299,8 @@ def load_spec(path: Path, overrides: Mapping[str, str]) -> StudySpec:
 def parse_spec(table: Mapping[str, Any], overrides: Mapping[str, str], source: str = "command line") -> StudySpec:
     """The study of a table, with values replaced by dotted overrides. Raises ConfigError naming ``source`` and key."""
     merged = _deep_copy(table, source)
+    if any(dotted in ANOTHER_AGENT for dotted in overrides):
+        merged.pop("agent_defaults", None)
     for dotted, text in overrides.items():
         _set(merged, dotted, parse_value(text))
     try:

@@ -38,7 +38,7 @@ def agent_setup(spec: StudySpec, reachable: Sequence[Config]) -> "AgentSetup":
     except ValueError as error:
         raise ConfigError(str(error), "env_id") from error
     try:
-        return make_setup(task, spec.agent, reachable, spec.num_episodes)
+        return make_setup(task, spec.agent_settings, reachable, spec.num_episodes)
     except ValueError as error:
         raise ConfigError(str(error), "agent or space", "correct the study file or the option") from error
 

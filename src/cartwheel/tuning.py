@@ -213,9 +213,8 @@ def _settled(folder: RunFolder, job: _Job, make_tuner: Callable[[StudySpec], Tun
         spec = job.spec.as_begun(spec_of(folder))
     else:
         spec = with_own_defaults(job.spec, backend) if job.kind == "tune" else job.spec
-        is_open = "spreads_plans" not in spec.agent
-        if job.alone and is_open and backend.spreads_plans(job.sized, job.reachable, job.alone):
-            spec = spec.with_agent({"spreads_plans": True})
+        if not spec.agent_defaults:
+            spec = spec.with_agent_defaults(backend.agent_defaults(job.sized, job.reachable, job.alone))
         if "lanes" not in spec.engine.model_fields_set:
             tuner = make_tuner(spec)
             spec = spec.with_lanes(backend.default_lanes(job.sized, job.reachable, lambda most: len(tuner.ask(most))))

@@ -160,6 +160,12 @@ def test_arms_are_named_by_what_tells_them_apart() -> None:
     model = small_spec(space={"name": "small", "tune": "model"}).to_dict()
     assert arm_names([pbt, other_seed]) == ["pbt", "pbt"]
     assert arm_names([pbt, model]) == ["pbt (tune joint)", "pbt (tune model)"]
+    spec = small_spec()
+    begun = [spec.with_agent_defaults({"width": width, "num_epochs": 5}).to_dict() for width in (32, 64)]
+    assert arm_names(begun) == ["pbt (width 32)", "pbt (width 64)"]
+    narrow = small_spec(agent={"width": 32}).to_dict()  # begun before defaults were written down
+    assert arm_names([begun[0], narrow]) == ["pbt", "pbt"]
+    assert arm_names([begun[1], narrow]) == ["pbt (width 64)", "pbt (width 32)"]
 
 
 def test_a_broken_record_of_tests_is_named(tmp_path: Path) -> None:

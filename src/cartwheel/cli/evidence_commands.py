@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from cartwheel.analysis.evidence import Compared
 from cartwheel.analysis.wording import number
@@ -169,7 +169,8 @@ def _targets(folders: Sequence[Path], env_ids: Sequence[str]) -> dict[str, Study
     if not specs:
         raise UsageError("nowhere to follow them", "--to", "name a run folder of the task")
     first = next(iter(specs.values()))
-    others = {env_id: first.model_copy(update={"env_id": env_id, "episode_length": None}) for env_id in env_ids}
+    elsewhere: dict[str, Any] = {"episode_length": None, "agent_defaults": {}}  # the task's own
+    others = {env_id: first.model_copy(update={"env_id": env_id, **elsewhere}) for env_id in env_ids}
     return others | specs
 
 

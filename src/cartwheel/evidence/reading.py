@@ -17,6 +17,9 @@ from cartwheel.results import Study
 from cartwheel.spec import WITHOUT_EFFECT
 from cartwheel.store.run_folder import DATABASE, RunFolder
 
+_IS_WHOLE = "agent is whole"
+"""Whether a study has all that its agents have written down."""
+
 
 def read_studies(run_dirs: Sequence[Path], arms: Mapping[Path, str] | None = None) -> list[Compared]:
     """The studies in these folders; ``arms`` names them, by default what tells their settings apart.
@@ -36,16 +39,31 @@ def read_studies(run_dirs: Sequence[Path], arms: Mapping[Path, str] | None = Non
 
 def arm_names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """The tuner's name of each study, and, where studies of one tuner and task differ, by what but their seed."""
-    flat = [{key: value for key, value in _flat(table).items() if key != "seed"} for table in settings]
+    flat = [{key: value for key, value in _flat(_with_agents(table)).items() if key != "seed"} for table in settings]
     alike = [[other for other in flat if _kind(other) == _kind(own)] for own in flat]
     names = []
     for own, others in zip(flat, alike, strict=True):
-        keys = {key for other in others for key in other.keys() | own.keys()} - WITHOUT_EFFECT
-        differing = sorted(key for key in keys if any(other.get(key) != own.get(key) for other in others))
+        keys = {key for other in others for key in other.keys() | own.keys()} - WITHOUT_EFFECT - {_IS_WHOLE}
+        differing = sorted(key for key in keys if any(_differ(key, own, other) for other in others))
         told = ", ".join(f"{key.rpartition('.')[2]} {own.get(key)}" for key in differing)
         name = DEFAULT if own["tuner.name"] == TUNER_OF[DEFAULT] else str(own["tuner.name"])
         names.append(name + (f" ({told})" if told else ""))
     return names
+
+
+def _with_agents(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What agents have, said or not; of a study begun by a version that did not write it down, what was said."""
+    others = {key: value for key, value in settings.items() if key != "agent_defaults"}
+    defaults = settings.get("agent_defaults", {})
+    return {**others, _IS_WHOLE: bool(defaults), "agent": {**defaults, **settings.get("agent", {})}}
+
+
+def _differ(key: str, own: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two studies do, as far as both say."""
+    if key.startswith("agent.") and own[_IS_WHOLE] != other[_IS_WHOLE]:
+        silent = other if own[_IS_WHOLE] else own
+        return key in silent and own.get(key) != other.get(key)
+    return own.get(key) != other.get(key)
 
 
 def _check_lengths(studies: Sequence[Study]) -> None:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cartwheel.agents.pets.hypers import (
+    MODEL_HYPERS,
     PLANNER_CHOICES,
     Activation,
     Executes,
@@ -78,6 +79,19 @@ class AgentSetup:
     def own(self) -> dict[str, Any]:
         """What the agent has where nothing is tuned: hyperparameters, and choices of shape."""
         return {name: getattr(self.shape, name) for name in SHAPE_SETTINGS} | self.base
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The same as a study file could say it, for this planner."""
+        said = {name: list(value) if isinstance(value, tuple) else value for name, value in self.own.items()}
+        planner = self.shape.planner
+        return {name: value for name, value in said.items() if value is not None and not _is_foreign(name, planner)}
+
+    @property
+    def model_settings(self) -> dict[str, Any]:
+        """Those of ``settings`` that no planner has to itself."""
+        shared = [*MODEL_HYPERS, *(name for name in SHAPE_SETTINGS if not _owners(name))]
+        return {name: value for name, value in self.settings.items() if name in shared}
 
     def under(self, tuned: Mapping[str, Any]) -> "AgentSetup":
         """The setup of one agent, with these values in place of its own: hyperparameters and choices of shape.
