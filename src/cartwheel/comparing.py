@@ -21,7 +21,7 @@ from cartwheel.records import Config
 from cartwheel.results import Study
 from cartwheel.schedules.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec, parse_spec
-from cartwheel.store.run_folder import write_text
+from cartwheel.store.run_folder import DATABASE, write_text
 from cartwheel.study_agents import agent_setup
 from cartwheel.tuning import RERUNS, Running, corners, rerun, tune
 
@@ -87,6 +87,18 @@ def load_comparison(study: Study, spec: StudySpec) -> Comparison | None:
     if found.configs != _configs(study.schedule()):
         return None
     return compare(arms, network_evaluations_of(spec), ceiling)
+
+
+def load_rerun(study: Study) -> Arm | None:
+    """The agents that `cartwheel rerun` trained anew under a study's schedule; None unless they are all done.
+
+    Those of an older schedule, of a study that has gone on since, do not count.
+    """
+    path = study.run_dir / RERUNS / "found"
+    if not (path / DATABASE).is_file() or not study.is_done or not Study(path).is_done:
+        return None
+    arm = load_arm(path, "found", "the schedule")
+    return arm if arm.configs == _configs(study.schedule()) else None
 
 
 def network_evaluations_of(spec: StudySpec) -> Callable[[Config], float]:

@@ -283,9 +283,10 @@ class StudySpec(_Table):
         """Plain values; ``parse_spec`` is the inverse."""
         return self.model_dump(exclude_none=True)
 
-    def to_toml(self) -> str:
-        """The resolved study file."""
-        return toml_text(self.to_dict())
+    def to_toml(self, *, with_tuning: bool = True) -> str:
+        """The resolved study file; without the tuner and its space where nobody tunes."""
+        of_tuning = () if with_tuning else ("tuner", "space")
+        return toml_text({key: value for key, value in self.to_dict().items() if key not in of_tuning})
 
 
 def load_spec(path: Path, overrides: Mapping[str, str]) -> StudySpec:

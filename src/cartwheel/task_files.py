@@ -75,9 +75,9 @@ def loaded_task(sha256: str) -> Task:
 def require_loaded(path: str, sha256: str) -> None:
     """Raises ConfigError unless this process has run that very file: a path that was read is never run."""
     if sha256 not in _loaded:
-        raise ConfigError(
-            f"the task comes from a file with SHA-256 {sha256[:12]}...", path, f"give that file: --task-file {path}"
-        )
+        others = "".join(f"; the one given has {other[:12]}..." for other in _loaded)
+        cause = f"the task comes from a file with SHA-256 {sha256[:12]}...{others}"
+        raise ConfigError(cause, path, f"give that file: --task-file {path}")
 
 
 def _register(task: Task, path: Path) -> None:

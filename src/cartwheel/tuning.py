@@ -238,7 +238,7 @@ def _adopt(folder: RunFolder, job: _Job) -> None:
         with folder.commit() as writer:
             for key, value in meta.items():
                 writer.set_meta(key, value)
-    write_text(folder.path / SPEC, spec.to_toml())
+    write_text(folder.path / SPEC, spec.to_toml(with_tuning=kind == "tune"))
 
 
 def _may_become(key: str, old: Any, new: Any) -> bool:

@@ -533,3 +533,48 @@ def test_the_second_signal_stops_at_once(run: Cli) -> None:
     process.communicate(timeout=10)
     assert process.returncode == -signal.SIGINT
     assert run("tune", "study.toml", "--run-dir", "run") == ExitCode.DONE
+
+
+def test_a_report_knows_of_reruns(run: Cli) -> None:
+    """Before them nothing can be said; then what the new agents returned, until the study has gone on."""
+    run("tune", "study.toml", "--run-dir", "run")
+    run("report", "run")
+    assert "has not been followed anew on fresh seeds" in Path("run/report.html").read_text()
+    assert run("rerun", "run", "--seeds", "3") == 0
+    assert "on 3 fresh seeds returned" in run.out
+    assert "next: cartwheel report run\n" in run.out
+    run("report", "run")
+    page = Path("run/report.html").read_text()
+    assert "has not been followed anew" not in page
+    assert "new agents under its schedule on 3 fresh seeds returned" in page
+    run("tune", "study.toml", "--episodes", "6", "--run-dir", "run")
+    run("report", "run")
+    assert "has not been followed anew on fresh seeds" in Path("run/report.html").read_text()
+
+
+@pytest.mark.parametrize("option", ["--tuner.name=asha", "--tuner.population=3", "--space.name=small"])
+def test_train_takes_nothing_of_tuning(run: Cli, option: str) -> None:
+    """What would be ignored is refused, and the study file of a training has none of it."""
+    assert run("train", "--env-id", "line", "--episodes", "2", option) == ExitCode.USAGE
+    assert "nobody tunes here" in run.err
+    assert run("train", "study.toml", "--run-dir", "run") == 0
+    assert not {"tuner", "space"} & tomllib.loads(Path("run/study.toml").read_text()).keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--env-id", "line"], "num_episodes is missing (--episodes); give --episodes, or a study file"),
+        (["--episodes", "2"], "env_id is missing (--env-id); give --env-id, or a study file"),
+    ],
+)
+def test_what_is_missing_is_named_as_an_option(run: Cli, words: list[str], part: str) -> None:
+    assert run("tune", *words) == ExitCode.CONFIG
+    assert part in run.err
+
+
+@pytest.mark.parametrize("settings", [["--tuner", "pbtt"], ["--tuner.populaton", "3"], ["--tuner.population", "three"]])
+def test_a_dry_run_checks_the_tuner_first(run: Cli, settings: list[str]) -> None:
+    """One line, as without it, and before anything is measured."""
+    assert run("tune", "--env-id", "line", "--episodes", "2", "--dry-run", *settings) == ExitCode.CONFIG
+    assert run.err.count("\n") == 1

@@ -104,7 +104,7 @@ def test_old_episodes_do_not_count_in_the_pace() -> None:
 
 def test_lines_tell_each_event_once() -> None:
     lines = lines_of(made_up_study())
-    assert lines[0] == "compiling for cpu device 0 ... (first run only; later ones find it in the cache)"
+    assert lines[0] == "compiling for cpu device 0 ... (a first run takes longest: later ones find it in the cache)"
     assert lines[2].startswith("member 0 random episode: return 5.374 (1 of 104 episodes")
     assert sum(": return " in line and line.startswith("member") for line in lines) == 103
     assert sum(" copied member " in line for line in lines) == 10

@@ -159,8 +159,11 @@ def train(
     """
     from cartwheel.cli import commands
 
-    options = {"env_id": env_id, "num_episodes": episodes, "seed": seed}
-    spec = commands.read_spec(study, options, {"engine.lanes": "1", **overrides(settings)}, own_code.run())
+    options, given = {"env_id": env_id, "num_episodes": episodes, "seed": seed}, overrides(settings)
+    for name in given:
+        if name.partition(".")[0] in ("tuner", "space"):
+            raise UsageError("nobody tunes here", f"--{name}", "leave it out, or use `cartwheel tune`")
+    spec = commands.read_spec(study, options, {"engine.lanes": "1", **given}, own_code.run())
     followed = schedule_file(schedule, rename)
     return commands.do_train(spec, config, followed, run_dir, manner.output(), profile=profile)
 

@@ -112,9 +112,12 @@ def _read_spec(study: Path | None, options: Mapping[str, Any], overrides: Mappin
             return load_spec(study, {**overrides, **given})
         return parse_spec({}, {**overrides, **given})
     except ConfigError as error:
-        if error.place not in OPTION_OF_KEY:
+        key = error.place.removeprefix("command line: ")  # of what is missing there
+        option = OPTION_OF_KEY.get(key if key.startswith("--") else f"--{key}")
+        if option is None or error.place.startswith(str(study)):
             raise
-        raise ConfigError(error.cause, OPTION_OF_KEY[error.place], error.next_step) from error
+        step = f"give {option}, or a study file" if error.cause.endswith("is missing") else error.next_step
+        raise ConfigError(error.cause, option, step) from error
 
 
 def tune_dir(spec: StudySpec, study: Path | None) -> Path:
@@ -198,7 +201,16 @@ def do_rerun(run_dir: Path, schedule: ScheduleFile | None, name: str, num_seeds:
     with StopSignal() as stop, _view("trial", total, output) as view:
         running = Running((view,), stop, None, output.backend)
         result = rerun(run_dir, followed, name=name, num_seeds=num_seeds, running=running)
-    return _conclude(result, "rerun", stop, output)
+    if not result.is_done:
+        return _conclude(result, "rerun", stop, output)
+    from cartwheel.analysis.load import load_arm
+    from cartwheel.report.sentences import rerun_returned
+
+    arm = load_arm(result.run_dir, name, "the schedule")
+    shown_in = run_dir if schedule is None else result.run_dir
+    text = f"done in {result.run_dir}: new agents {rerun_returned(arm)}; next: cartwheel report {shown_in}"
+    output.say(text, command="rerun", **study_facts(result), test_means=arm.means)
+    return ExitCode.FAILED_TRIALS if result.num_failed else ExitCode.DONE
 
 
 def do_evaluate(
@@ -238,19 +250,20 @@ def do_status(run_dir: Path, output: Output) -> ExitCode:
 
 def do_report(run_dir: Path, output: Output) -> ExitCode:
     """Write ``report.html`` and its figures into the run folder."""
-    from cartwheel.comparing import load_comparison, network_evaluations_of
+    from cartwheel.comparing import load_comparison, load_rerun, network_evaluations_of
     from cartwheel.report.page import write_report
 
     try:
         tables = load_tables(run_dir)
         spec = parse_spec(tables.settings, {}, str(run_dir))
-        comparison = load_comparison(Study(run_dir), spec)
+        study = Study(run_dir)
+        comparison, rerun_ = load_comparison(study, spec), load_rerun(study)
         try:
             per_env_step = network_evaluations_of(spec)
         except ConfigError as error:
             output.say(f"the report leaves out what planning cost: {error}", left_out=str(error))
             per_env_step = None
-        page = write_report(run_dir, tables, comparison, per_env_step)
+        page = write_report(run_dir, tables, comparison, per_env_step, rerun_)
     except OSError as error:
         raise StorageError(f"cannot write the report: {error.strerror}", str(run_dir), "check the folder") from error
     output.say(f"report: {page}", report=page)

@@ -14,6 +14,7 @@ from cartwheel.tuning import with_own_defaults
 def do_dry_run(spec: StudySpec, run_dir: Path, output: Output) -> ExitCode:
     """Say what a study would be and take."""
     assert isinstance(output.backend, AgentBackend)  # as the command line makes it
+    spec.make_tuner()  # its settings are right, or the user is told before anything is measured
     output.note("measuring how fast this machine runs the study's programs ...")
     spec = with_own_defaults(output.backend.applied_to(spec), output.backend)
     found = forecast(spec, output.backend)

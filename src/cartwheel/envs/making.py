@@ -67,7 +67,8 @@ def make_vector_env(env_id: str, **kwargs: Any) -> Env:
         if isinstance(error, gymnasium.error.Error):
             reason = one_line(str(error))
         elif isinstance(error, ModuleNotFoundError):
-            reason = f"needs the package {error.name!r}, which is not installed"
+            name = error.name or env_id.partition(":")[0]  # Gymnasium's own error has no name
+            reason = f"there is no module {name!r}: install its package, or put its folder on PYTHONPATH"
         else:
             reason = f"making it raised {describe(error)}"
         raise CannotMake(f"env_id {env_id!r}: {reason}") from error

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cartwheel.analysis.comparison import ArmSummary, Comparison, Difference, compute_sentence
+from cartwheel.analysis.comparison import Arm, ArmSummary, Comparison, Difference, compute_sentence
 from cartwheel.analysis.frames import csv_text
 from cartwheel.analysis.statistics import Interval
 from cartwheel.analysis.tables import (
@@ -39,17 +39,19 @@ def write_report(
     tables: StudyTables,
     comparison: Comparison | None = None,
     per_env_step: Callable[[Config], float] | None = None,
+    rerun: Arm | None = None,
 ) -> Path:
     """Write ``report.html`` and ``figures/``, each figure as SVG, PDF and CSV, into a folder; the page's path.
 
-    ``per_env_step`` gives the network evaluations that planning one env step takes under a config, if known.
+    ``per_env_step`` gives the network evaluations that planning one env step takes under a config, if known; ``rerun``
+    has agents that were trained anew under the study's schedule.
     """
     figures_folder = folder / FIGURES_FOLDER
     figures_folder.mkdir(parents=True, exist_ok=True)
     for exhibit in exhibits(tables, comparison):
         write_exhibit(figures_folder, exhibit)
     page = folder / PAGE
-    page.write_text(render_page(tables, comparison, per_env_step, films.films_of(folder)), encoding="utf-8")
+    page.write_text(render_page(tables, comparison, per_env_step, films.films_of(folder), rerun), encoding="utf-8")
     return page
 
 
@@ -58,13 +60,14 @@ def render_page(
     comparison: Comparison | None = None,
     per_env_step: Callable[[Config], float] | None = None,
     shown: Sequence[Path] = (),
+    rerun: Arm | None = None,
 ) -> str:
     """The page as text, with the films that are ``shown``."""
     name = str(tables.meta.get("name", "study"))
     moments = set(physics.moments(tables))
     others = [film for film in shown if film.stem not in moments]
     body = [
-        paragraph(sentences.result(tables, comparison), "result"),
+        paragraph(sentences.result(tables, comparison, rerun), "result"),
         tiles(_key_numbers(tables, per_env_step)),
         *([section("Videos", films.body(others))] if others else []),
         *_sections(tables, comparison, shown),

@@ -22,7 +22,7 @@ from cartwheel.store.reading import KeptEvaluation
 
 _COMPILATION = re.compile(r"(?P<worker>worker \d+: )?(?P<how>compiling|compiled) for (?P<place>.+?)(?: in [\d.]+ s)?")
 """What lanes say when they begin to compile a program, and when they have; workers are named before it."""
-ONLY_FIRST = "first run only; later ones find it in the cache"
+ONLY_FIRST = "a first run takes longest: later ones find it in the cache"
 
 
 class QuietView(SilentObserver):

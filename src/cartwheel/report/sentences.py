@@ -3,8 +3,9 @@
 import math
 from collections import Counter
 
-from cartwheel.analysis.comparison import Comparison, ceiling_sentence, headline
+from cartwheel.analysis.comparison import Arm, Comparison, ceiling_sentence, headline
 from cartwheel.analysis.diagnostics import track
+from cartwheel.analysis.statistics import mean_interval
 from cartwheel.analysis.tables import (
     Counts,
     StudyTables,
@@ -35,8 +36,8 @@ OWN_TIME_LIMIT = 0.01
 """The loop's own time is to stay under this share of the wall time."""
 
 
-def result(tables: StudyTables, comparison: Comparison | None) -> str:
-    """The study in one sentence."""
+def result(tables: StudyTables, comparison: Comparison | None, rerun: Arm | None = None) -> str:
+    """The study in one sentence. ``rerun``: agents that were trained anew under its schedule."""
     if comparison is not None:
         return headline(comparison)
     best = incumbent(tables)
@@ -45,10 +46,32 @@ def result(tables: StudyTables, comparison: Comparison | None) -> str:
         return f"No segment has ended well yet ({finished} finished), so there is no result to show."
     trial = tables.segments[best].trial
     return (
-        f"The best agent found by this one study, that of {trial_noun(tables)} {trial}, {_score(tables)}; its schedule "
-        "has not been followed anew on fresh seeds, so nothing can be said yet about what tuning bought."
-        f"{_broken_score(tables, best)}"
+        f"The best agent found by this one study, that of {trial_noun(tables)} {trial}, {_score(tables)}; "
+        f"{_followed_anew(rerun)}{_broken_score(tables, best)}"
     )
+
+
+def _followed_anew(rerun: Arm | None) -> str:
+    if rerun is None:
+        return (
+            "its schedule has not been followed anew on fresh seeds, so nothing can be said yet about what tuning "
+            "bought."
+        )
+    return (
+        f"new agents under its schedule {rerun_returned(rerun)}. What tuning bought takes others beside them: see "
+        "`cartwheel compare`."
+    )
+
+
+def rerun_returned(rerun: Arm) -> str:
+    """What agents that were trained anew returned, from the verb on."""
+    means = list(rerun.means.values())
+    failed = f", and {rerun.num_failed} of {len(rerun.runs)} trainings failed" if rerun.num_failed else ""
+    if not means:
+        return "all failed to train"
+    interval = mean_interval(means)
+    ends = f" (95% interval {number(interval.low)} to {number(interval.high)})" if len(means) > 1 else ""
+    return f"on {plural(len(means), 'fresh seed')} returned {number(interval.point)} on average{ends}{failed}"
 
 
 def _broken_score(tables: StudyTables, segment: SegmentId) -> str:
