@@ -233,7 +233,7 @@ class StudySpec(_Table):
             group = "planner" if self.model == "simulator" else self.space.tune
             return known.select(group, fixed=fixed)
         except ValueError as error:
-            raise ConfigError(str(error), "space", "correct the study file") from error
+            raise ConfigError(str(error), "space", "correct the study file or the option") from error
 
     def make_tuner(self) -> "Tuner":
         """A fresh tuner. Raises ConfigError on an unknown name or setting."""
@@ -343,6 +343,8 @@ def _explain(error: ValidationError) -> tuple[str, str]:
         return f"unknown key {path[-1]!r}: {did_you_mean(path[-1], _known_keys(path[:-1]))}", ".".join(path)
     if first["type"] == "missing":
         return f"{path[-1]} is missing", ".".join(path)
+    if first["type"] == "model_type":
+        return f"must be a table of settings, got {first['input']!r}", ".".join(path)
     if path[0] == "agent" and len(path) > 1:
         return "must be a finite number, a string, true or false, or a list of numbers", ".".join(path[:2])
     got = first["input"]
