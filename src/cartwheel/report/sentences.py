@@ -133,7 +133,8 @@ def hyperparameters(tables: StudyTables) -> str:
     text = f"The winning schedule (blue) has {plural(len(pieces), 'config')}"
     if not moved:
         return f"{text}; every hyperparameter ends where it began."
-    return f"{text} and moves {listed(moved)}" + (f"; {listed(same)} ended as {'it' if len(same) == 1 else 'they'} began." if same else ".")
+    began = "it began" if len(same) == 1 else "they began"
+    return f"{text} and moves {listed(moved)}" + (f"; {listed(same)} ended as {began}." if same else ".")
 
 
 def models(tables: StudyTables) -> str:
