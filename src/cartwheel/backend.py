@@ -114,8 +114,8 @@ class AgentBackend:
         spec = self.applied_to(spec)
         setup = agent_setup(spec, reachable)
         # where planners are tuned, what belongs to one planner is no default of another
-        names = setup.model_settings if "planner" in spec.make_space().names else setup.settings
-        return {**names, "spreads_plans": self._spreads_plans(spec, setup, alone)}
+        settings = setup.model_settings if "planner" in spec.make_space().names else setup.settings
+        return {**settings, "spreads_plans": self._spreads_plans(spec, setup, alone)}
 
     def _spreads_plans(self, spec: StudySpec, setup: "AgentSetup", alone: Sequence[Config]) -> bool:
         """Whether plans are large enough to be worth the waiting for each other; on a CPU."""

@@ -26,9 +26,8 @@ class Recent(Generic[Key, Thing]):
 
     def get(self, key: Key, busy: Collection[Key]) -> Thing:
         """The thing of that key. What is ``busy`` stays, even if that is more than there is room for."""
-        idle = [other for other in self._things if other != key and other not in busy]
-        while key not in self._things and len(self._things) >= self._room and idle:
-            self.drop(idle.pop(0))
+        while key not in self._things and len(self._things) >= self._room and self.drop_idle(busy):
+            pass
         thing = self._things.pop(key) if key in self._things else self._make(key)
         self._things[key] = thing
         return thing

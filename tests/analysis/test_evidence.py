@@ -9,7 +9,7 @@ import pytest
 from cartwheel.analysis.evidence import ArmResult, StudyResult, arms_of, at_equal, task_evidence
 from cartwheel.analysis.incumbents import IncumbentCurve, Spent, incumbent_curve
 from cartwheel.analysis.normalised import overall, profiles, scale, task_strata
-from cartwheel.analysis.selection import decompose
+from cartwheel.analysis.selection import decompose, nearest_in_cost
 from cartwheel.analysis.tables import segment_score
 from cartwheel.analysis.transfer import Moved, matrix, prices, simplifying
 from made_up_results import arm, curve, studies
@@ -140,6 +140,15 @@ def test_the_gain_is_copying_plus_changing() -> None:
     assert found.is_claim
     untested = ArmResult("line", "x", tuple(StudyResult("line", "x", 0, {}, {}, 1, 1.0, curve(0.0)) for _ in range(1)))
     assert decompose(pbt, untested, default) is None
+
+
+def test_an_arm_has_the_control_of_its_own_size() -> None:
+    """Of those of eight and of sixteen agents, in either order."""
+    eight, sixteen, pbt = arm("default (8)"), arm("default (16)"), arm("pbt")
+    double = tuple(dataclasses.replace(study, env_steps=2 * study.env_steps) for study in sixteen.studies)
+    sixteen = dataclasses.replace(sixteen, studies=double)
+    assert nearest_in_cost([eight, sixteen], pbt) is nearest_in_cost([sixteen, eight], pbt) is eight
+    assert nearest_in_cost([eight, sixteen], dataclasses.replace(pbt, studies=double)) is sixteen
 
 
 def moved(arm_: str, kind: str, target: str, level: float) -> list[Moved]:

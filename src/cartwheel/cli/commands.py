@@ -114,7 +114,7 @@ def _read_spec(study: Path | None, options: Mapping[str, Any], overrides: Mappin
     except ConfigError as error:
         key = error.place.removeprefix("command line: ")  # of what is missing there
         option = OPTION_OF_KEY.get(key if key.startswith("--") else f"--{key}")
-        if option is None or error.place.startswith(str(study)):
+        if option is None:
             raise
         step = f"give {option}, or a study file" if error.cause.endswith("is missing") else error.next_step
         raise ConfigError(error.cause, option, step) from error

@@ -1,6 +1,5 @@
 """What the commands of evidence do: run what is missing, read what is there, write the page, say what it says."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +91,7 @@ def do_compare(run_dirs: Sequence[Path], out: Path, how: How, output: Output) ->
             folders += more
         else:
             there = [path for study in studies for path in _control_folders(study) if (path / DATABASE).is_file()]
-            folders += {json.dumps(spec_in(path).to_dict()): path for path in there}.values()
+            folders += _different(there)
     return _write(out, out.name, read_studies(folders), output)
 
 
@@ -139,7 +138,7 @@ def do_ablate(run_dir: Path, how: How, output: Output) -> ExitCode:
 def _controls(studies: Sequence[Study], how: How, steps: Steps) -> list[Path] | None:
     """Run and test the controls of every study that is none itself; their folders, None if stopped.
 
-    Studies that differ in their tuner alone have the same ones: these are run beside the first of them.
+    One that several studies ask for, as those of two tuners under one seed do, is run beside the first of them.
     """
     folders: list[Path] = []
     specs: list[StudySpec] = []
@@ -161,6 +160,15 @@ def _controls(studies: Sequence[Study], how: How, steps: Steps) -> list[Path] | 
 
 def _control_folders(study: Study) -> list[Path]:
     return [study.run_dir / CONTROLS_FOLDER / name for name in CONTROLS]
+
+
+def _different(folders: Sequence[Path]) -> list[Path]:
+    """Of folders that hold the same study, the first."""
+    found: dict[Path, StudySpec] = {}
+    for folder in folders:
+        if (spec := spec_in(folder)) not in found.values():
+            found[folder] = spec
+    return list(found)
 
 
 def _targets(folders: Sequence[Path], env_ids: Sequence[str]) -> dict[str, StudySpec]:
