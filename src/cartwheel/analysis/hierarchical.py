@@ -10,6 +10,9 @@ Statistical Precipice", whose aggregates these are: IQM, probability of improvem
 Of few tuner seeds the percentile interval is too narrow: a resample of n rows varies less than n rows do. So its ends
 are those of Hesterberg's expanded percentile interval (2015, "What teachers should know about the bootstrap", The
 American Statistician 69): as far out as Student's t with n - 1 degrees of freedom is beyond the normal distribution.
+Of fewer than five tuner seeds that is further than resamples reach in any number worth drawing, and how far a given
+number of them reaches is luck. Then the interval goes to the most extreme resamples there are: of one row of every arm
+and one column.
 
 A training that failed has the score -inf: it is worse than any other, in every statistic.
 """
@@ -36,9 +39,14 @@ NUM_RESAMPLES = 5_000
 """Of which, for five tuner seeds, the five lowest and highest lie outside the interval."""
 
 
-def resamples(strata: Strata, rng: np.random.Generator, num_resamples: int = NUM_RESAMPLES) -> Resampled:
-    """Bootstrap samples of all scores. Raises ValueError unless the arms of a task share their test seeds."""
-    return [_resampled_task(arms, rng, num_resamples) for arms in strata]
+def resamples(
+    strata: Strata, rng: np.random.Generator, num_resamples: int = NUM_RESAMPLES, *, extreme: bool = False
+) -> Resampled:
+    """Bootstrap samples of all scores; ``extreme``: of a single row of every arm and a single column of every task.
+
+    Raises ValueError unless the arms of a task share their test seeds.
+    """
+    return [_resampled_task(arms, rng, num_resamples, extreme) for arms in strata]
 
 
 def aggregate_interval(
@@ -49,8 +57,10 @@ def aggregate_interval(
     num_resamples: int = NUM_RESAMPLES,
 ) -> Interval:
     """An aggregate of the scores with its expanded percentile interval."""
-    draws = aggregate(resamples(strata, rng, num_resamples))
-    low, high = ends(draws, expanded_level(num_independent(strata), level))
+    draws, level = aggregate(resamples(strata, rng, num_resamples)), expanded_level(num_independent(strata), level)
+    if (1 - level) / 2 * num_resamples < 1:
+        draws = np.concatenate([draws, aggregate(resamples(strata, rng, num_resamples, extreme=True))])
+    low, high = ends(draws, level)
     return Interval(float(aggregate(as_drawn(strata))[0]), float(low), float(high))
 
 
@@ -119,13 +129,17 @@ def profile_of(arm: int, thresholds: Array) -> Aggregate:
     return fractions
 
 
-def _resampled_task(arms: Sequence[Array], rng: np.random.Generator, num_resamples: int) -> list[Array]:
+def _resampled_task(arms: Sequence[Array], rng: np.random.Generator, num_resamples: int, extreme: bool) -> list[Array]:
     num_seeds = {scores.shape[1] for scores in arms}
     if len(num_seeds) != 1 or any(scores.size == 0 for scores in arms):
         raise ValueError(f"arms need common test seeds, at least one each, got {[scores.shape for scores in arms]}")
     size = num_seeds.pop()
-    rows = [rng.integers(len(scores), size=(num_resamples, len(scores))) for scores in arms]
-    columns = rng.integers(size, size=(num_resamples, size))
+
+    def drawn(of: int) -> Array:
+        """So many of ``of`` with replacement, or one, so many times."""
+        return np.broadcast_to(rng.integers(of, size=(num_resamples, 1 if extreme else of)), (num_resamples, of))
+
+    rows, columns = [drawn(len(scores)) for scores in arms], drawn(size)
     return [
         scores[own[:, :, None], columns[:, None, :]].reshape(num_resamples, -1)
         for scores, own in zip(arms, rows, strict=True)
