@@ -2,14 +2,17 @@
 
     python -m benchmarks.speed.population [--repeats 5] [--json]
 
-As the product runs them: a device per core, a thread each; a single member has one device to itself. Members that one
-device holds are vectorised over its lanes.
+As the product runs them: a device per core, a thread each; a single member has one device to itself. The members of a
+device take turns, one lane a device, as is the default on a CPU; or they are vectorised over its lanes.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
 
 from benchmarks.speed import programs
-from benchmarks.speed.sizes import SIZES
+from benchmarks.speed.sizes import SIZES, Size
 from benchmarks.speed.timing import Job, arguments, in_turns, ratios, tell
 from cartwheel.executors.devices import prepare_jax
 
@@ -24,33 +27,57 @@ def shared_out(num_members: int) -> list[int]:
     return [num_members // devices + (i < num_members % devices) for i in range(devices)]
 
 
+def times_over(job: Job, times: int) -> Job:
+    """One after the other."""
+
+    def run() -> None:
+        for _ in range(times):
+            job()
+
+    return run
+
+
+def jobs_of(size: Size) -> dict[tuple[str, str, int], Job]:
+    """Of every number of members, by what they do and how."""
+    parts: dict[str, Callable[[int, Any], Job]] = {
+        "plan": lambda members, device: programs.plan_step(size, members, device),
+        "epoch": lambda members, device: programs.epoch(size, 32, NUM_ROWS, num_members=members, device=device),
+    }
+    jobs: dict[tuple[str, str, int], Job] = {}
+    for what, make in parts.items():
+        one = {device: make(1, device) for device in jax.local_devices()}
+        for members in MEMBERS:
+            shares = list(zip(shared_out(members), one, strict=False))
+            turns = [times_over(one[device], lanes) for lanes, device in shares]
+            jobs[what, "in turns", members] = programs.side_by_side(turns)
+            if members > len(one):
+                lanes = [make(lanes, device) for lanes, device in shares]
+                jobs[what, "vectorised", members] = programs.side_by_side(lanes)
+    return jobs
+
+
 def main() -> None:
     given = arguments(__doc__, repeats=5)
     prepare_jax(None)
-    devices = jax.local_devices()
     rows = []
     for name in ("small", "middle"):
-        size = SIZES[name]
-        jobs: dict[str, Job] = {}
-        for members in MEMBERS:
-            shares = list(zip(shared_out(members), devices, strict=False))
-            jobs[f"plan {members}"] = programs.side_by_side(
-                [programs.plan_step(size, lanes, device) for lanes, device in shares]
+        seconds = in_turns(jobs_of(SIZES[name]), given.repeats)
+        for what, how, members in seconds:
+            each = seconds[what, how, members]
+            faster, low, high = ratios([members * alone for alone in seconds[what, "in turns", 1]], each)
+            rows.append(
+                {
+                    "size": name,
+                    "what": what,
+                    "members": members,
+                    "how": how,
+                    "times faster per member": f"{faster:.2f} ({low:.2f} to {high:.2f})",
+                    "ms per member": 1e3 * sorted(each)[len(each) // 2] / members,
+                }
             )
-            jobs[f"epoch {members}"] = programs.side_by_side(
-                [programs.epoch(size, 32, NUM_ROWS, num_members=lanes, device=device) for lanes, device in shares]
-            )
-        seconds = in_turns(jobs, given.repeats)
-        for members in MEMBERS:
-            row: dict[str, object] = {"size": name, "members": members}
-            for what in ("plan", "epoch"):
-                each = seconds[f"{what} {members}"]
-                faster, low, high = ratios([members * alone for alone in seconds[f"{what} 1"]], each)
-                row |= {f"{what}: times faster per member": f"{faster:.2f} ({low:.2f} to {high:.2f})"}
-                row |= {f"{what}, ms per member": 1e3 * sorted(each)[len(each) // 2] / members}
-            rows.append(row)
     sizes = "; ".join(SIZES[name].about() for name in ("small", "middle"))
-    tell(rows, given, {"jax": jax.__version__, "devices": len(devices), "rows": NUM_ROWS, "batch": 32, "sizes": sizes})
+    about = {"devices": len(jax.local_devices()), "rows": NUM_ROWS, "batch": 32, "sizes": sizes}
+    tell(rows, given, {"jax": jax.__version__, **about})
 
 
 if __name__ == "__main__":

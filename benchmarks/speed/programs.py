@@ -18,7 +18,7 @@ from cartwheel.agents.pets.fit import fit
 from cartwheel.agents.pets.hypers import MatmulPrecision, PetsHypers, PetsShape, hypers_from_configs
 from cartwheel.agents.pets.planner import plan_bounds
 from cartwheel.agents.pets.propagation import World
-from cartwheel.engines.programs import planning_sharding, spread
+from cartwheel.engines.programs import over_lanes, planning_sharding, spread
 from cartwheel.envs.tasks import get_task
 
 CHUNKS = {"cartpole": 25, "cheetah": 25, "middle": 50, "small": 16}
@@ -76,14 +76,21 @@ def plan_step(size: Size, num_members: int = 1, device: Any = None, shape: PetsS
     place = planning_sharding(shape, device or jax.local_devices()[0])
     models = World(states.weights, states.normaliser)
     given = jax.device_put((models, memory, hypers, obs, flags, keys), place)
-    program, bounds = _plan_program(size.task, shape, place), jax.device_put(bounds, place)
-    return lambda: jax.block_until_ready(program(*given[:3], bounds, *given[3:]))
+    program, bounds = _plan_program(size.task, shape, num_members, place), jax.device_put(bounds, place)
+    return lambda: jax.block_until_ready(program(bounds, *given))
 
 
 @functools.cache
-def _plan_program(task: str, shape: PetsShape, place: Sharding) -> Callable[..., Any]:
-    act = functools.partial(pets.act, get_task(task), shape)
-    return jax.jit(spread(jax.vmap(act, in_axes=(0, 0, 0, None, 0, 0, 0)), place))
+def _plan_program(name: str, shape: PetsShape, num_members: int, place: Sharding) -> Callable[..., Any]:
+    task = get_task(name)
+
+    def act(bounds: Any, *given: Any) -> Any:
+        def one(model: Any, memory: Any, hypers: Any, obs: Any, is_random: Any, key: Any) -> Any:
+            return pets.act(task, shape, model, memory, hypers, bounds, obs, is_random, key)
+
+        return over_lanes(one, num_members)(*given)
+
+    return jax.jit(spread(act, place))
 
 
 def epoch(  # one for every number that a script varies
@@ -101,13 +108,21 @@ def epoch(  # one for every number that a script varies
     most_rows, keys = np.asarray(num_rows, np.int32), jax.random.split(jax.random.key(1), num_members)
     given = jax.device_put((states.weights, states.optimizer, states.replay, hypers.model), device)
     most_rows, keys = jax.device_put((most_rows, keys), device)
-    program = _fit_program(size.task, shape)
-    return lambda: jax.block_until_ready(program(*given, most_rows, keys))
+    program = _fit_program(size.task, shape, num_members)
+    return lambda: jax.block_until_ready(program(most_rows, *given, keys))
 
 
 @functools.cache
-def _fit_program(task: str, shape: PetsShape) -> Callable[..., Any]:
-    return jax.jit(jax.vmap(functools.partial(fit, get_task(task), shape), in_axes=(0, 0, 0, 0, None, 0)))
+def _fit_program(name: str, shape: PetsShape, num_members: int) -> Callable[..., Any]:
+    task = get_task(name)
+
+    def fit_all(most_rows: Any, *given: Any) -> Any:
+        def one(ensemble: Any, optimizer: Any, buffer: Any, hypers: Any, key: Any) -> Any:
+            return fit(task, shape, ensemble, optimizer, buffer, hypers, most_rows, key)
+
+        return over_lanes(one, num_members)(*given)
+
+    return jax.jit(fit_all)
 
 
 def side_by_side(jobs: Sequence[Job]) -> Job:

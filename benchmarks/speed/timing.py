@@ -9,16 +9,17 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 Job = Callable[[], object]
+Name = TypeVar("Name")
 
 
-def in_turns(jobs: Mapping[str, Job], repeats: int) -> dict[str, list[float]]:
+def in_turns(jobs: Mapping[Name, Job], repeats: int) -> dict[Name, list[float]]:
     """Seconds of every job, ``repeats`` times each, one after the other; each has been run once before."""
     for job in jobs.values():
         job()
-    seconds: dict[str, list[float]] = {name: [] for name in jobs}
+    seconds: dict[Name, list[float]] = {name: [] for name in jobs}
     for _ in range(repeats):
         for name, job in jobs.items():
             started = time.perf_counter()

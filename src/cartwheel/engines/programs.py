@@ -50,7 +50,7 @@ class Cohort:
     num_lanes: int
 
     def init(self, keys: Array) -> PetsState:
-        states: PetsState = self._over_lanes(self._init_one)(keys)
+        states: PetsState = over_lanes(self._init_one, self.num_lanes)(keys)
         return states
 
     def _init_one(self, key: Array) -> PetsState:
@@ -71,7 +71,7 @@ class Cohort:
             key = jax.random.fold_in(jax.random.wrap_key_data(key), t)
             return pets.act(self.task, self.shape, model, memory, hypers, bounds, obs, is_random, key)
 
-        return self._over_lanes(one)(models, memory, hypers, obs, is_random, keys)
+        return over_lanes(one, self.num_lanes)(models, memory, hypers, obs, is_random, keys)
 
     def begin_whole(self) -> whole.Progress:
         plans = jnp.full(plans_shape(self.task, self.shape, self.num_lanes), jnp.nan, jnp.float32)
@@ -91,18 +91,19 @@ class Cohort:
             after, metrics = pets.learn(self.task, self.shape, state, experience, hypers, most_rows, key)
             return _chosen(learns, after, state), metrics
 
-        return self._over_lanes(one)(states, experience, learns, hypers, keys)
+        return over_lanes(one, self.num_lanes)(states, experience, learns, hypers, keys)
 
-    def _over_lanes(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """``jax.vmap``; but one lane is computed as the one agent that it is, whose loops end where they end."""
-        if self.num_lanes > 1:
-            return jax.vmap(function)
 
-        def alone(*stacked: Any) -> Any:
-            result = function(*jax.tree.map(lambda leaf: jnp.squeeze(leaf, 0), stacked))
-            return jax.tree.map(lambda leaf: jnp.expand_dims(leaf, 0), result)
+def over_lanes(function: Callable[..., Any], num_lanes: int) -> Callable[..., Any]:
+    """``jax.vmap``; but one lane is computed as the one agent that it is, whose loops end where they end."""
+    if num_lanes > 1:
+        return jax.vmap(function)
 
-        return alone
+    def alone(*stacked: Any) -> Any:
+        result = function(*jax.tree.map(lambda leaf: jnp.squeeze(leaf, 0), stacked))
+        return jax.tree.map(lambda leaf: jnp.expand_dims(leaf, 0), result)
+
+    return alone
 
 
 def compile_programs(
