@@ -48,6 +48,8 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "together": {"num_epochs": 20, "noise_exponent": 0.5, "initial_std": 0.2},
     "together, horizon 15": {"num_epochs": 20, "noise_exponent": 0.5, "initial_std": 0.2, "plan_horizon": 15},
     "together, epochs 50": {"num_epochs": 50, "noise_exponent": 0.5, "initial_std": 0.2},
+    "together, rate 0.0025": {"num_epochs": 20, "noise_exponent": 0.5, "initial_std": 0.2, "learning_rate": 0.0025},
+    "together, rate 0.005": {"num_epochs": 20, "noise_exponent": 0.5, "initial_std": 0.2, "learning_rate": 0.005},
 }
 """What is changed; *together* are the three cheap ones that helped under the first seed on every task."""
 

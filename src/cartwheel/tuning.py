@@ -204,7 +204,7 @@ def _run(job: _Job, make_tuner: Callable[[StudySpec], Tuner], purpose: Purpose, 
             StudyLoop(folder, make_tuner(job.spec), executor, purpose, observers, policy).run(should_stop)
         finally:
             executor.close()
-    return Study(job.path)
+        return Study(job.path)  # while nobody else can go on with it
 
 
 def _settled(folder: RunFolder, job: _Job, make_tuner: Callable[[StudySpec], Tuner], backend: Backend) -> _Job:

@@ -87,9 +87,11 @@ class Case:
         """The episodes that were acknowledged to whoever reads standard output, also by processes that died."""
         path = self.folder / TOLD
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        events = [json.loads(line) for line in lines if line.endswith("}\n")]
+        # where a line passes from one page of memory to the next a kill can cut it; the next process's follows at once
+        whole = [line[line.rfind('{"event"') :] for line in lines if line.endswith("}\n") and '{"event"' in line]
+        events = [json.loads(line) for line in whole]
         kinds = ("episode", "evaluation_episode")
-        return {(e["event"], e["segment"], e["index"], e["return"]) for e in events if e.get("event") in kinds}
+        return {(e["event"], e["segment"], e["index"], e["return"]) for e in events if e["event"] in kinds}
 
     def ran(self) -> Counter[str]:
         """How often every episode was begun, by all processes together."""
