@@ -19,7 +19,7 @@ from benchmarks.training import train_agent
 
 NUM_LAST_EPISODES = 5
 BASE = "as published"
-PUBLISHED = {"num_epochs": 5, "initial_std": 0.5, "noise_exponent": 2.0}
+PUBLISHED = {"learning_rate": 1e-3, "num_epochs": 5, "initial_std": 0.5, "noise_exponent": 2.0}
 """Chua et al. 2018, Pinneri et al. 2020: the default before these measurements."""
 
 

@@ -8,7 +8,7 @@ def test_small_is_what_the_documents_say() -> None:
     space = get_space("small")
     ranges = {name: (p.low, p.default, p.high, p.log) for name, p in space.parameters.items()}  # type: ignore[union-attr]
     assert ranges == {
-        "learning_rate": (1e-5, 1e-3, 1e-2, True),
+        "learning_rate": (1e-5, 2.5e-3, 1e-2, True),
         "weight_decay": (1e-7, 1e-5, 1e-2, True),
         "num_epochs": (1, 20, 20, False),
         "plan_horizon": (5, 25, 40, False),

@@ -7,7 +7,7 @@ from cartwheel.spaces.space import Choice, Float, Int, Space
 
 SMALL = Space(
     {
-        "learning_rate": Float(1e-5, 1e-2, log=True, default=1e-3, group="model"),
+        "learning_rate": Float(1e-5, 1e-2, log=True, default=2.5e-3, group="model"),
         "weight_decay": Float(1e-7, 1e-2, log=True, default=1e-5, group="model"),
         "num_epochs": Int(1, 20, default=20, group="model"),
         "plan_horizon": Int(5, 40, default=25, group="planner"),

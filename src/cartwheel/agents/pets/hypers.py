@@ -41,7 +41,7 @@ class Hyper:
 
 
 MODEL_HYPERS: dict[str, Hyper] = {
-    "learning_rate": Hyper(1e-3, 0.0, 1.0, "step size of the optimiser (Chua et al. 2018, for Adam)"),
+    "learning_rate": Hyper(2.5e-3, 0.0, 1.0, "step size of the optimiser, for Adam (Chua et al. 2018: 0.001)"),
     "weight_decay": Hyper(1e-5, 0.0, 1.0, "0.5 * decay * |W|^2, weights only; see layer_decays (Chua et al. 2018)"),
     "num_epochs": Hyper(20, 0, 1000, "passes over the buffer after every episode, at most (Chua et al. 2018: 5)"),
 }
