@@ -9,7 +9,7 @@ COUNTED = $(shell grep -lE "^(import faults|from faults import|from killing impo
 .PHONY: help install demo test check slow faults format lock clean
 
 help:
-	@echo "make demo    install, then tune a population on the CartPole swing-up and compare (about 4 minutes)"
+	@echo "make demo    install, then tune a population on the CartPole swing-up and compare (4 to 5 minutes)"
 	@echo "make test    the fast tests          make slow    learning gates (tens of minutes)"
 	@echo "make check   lint, types, import contracts, lock file"
 	@echo "make faults  kills, disk errors, signals, damage, killed workers: the long forms of their tests"
