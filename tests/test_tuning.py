@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from cartwheel import tuning
 from cartwheel.backend import AgentBackend
-from cartwheel.errors import ConfigError
+from cartwheel.errors import AlreadyOwned, ConfigError
 from cartwheel.records import Config
+from cartwheel.results import Study
 from cartwheel.schedules.schedule import Piece, Schedule
 from cartwheel.spec import StudySpec, load_spec, parse_spec
 from cartwheel.store.run_folder import RunFolder
@@ -44,6 +46,22 @@ def test_a_rerun_may_be_longer_than_its_study(tmp_path: Path) -> None:
     study = rerun(tmp_path / "run", schedule, name="long", num_seeds=1, running=Running(backend=Backend()))
     assert study.is_done
     assert asked == [7]
+
+
+def test_the_end_is_read_before_anybody_else_can_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the next process's beginning would be taken for this one's end: a study that is done would not be."""
+    refused: list[str] = []
+
+    def read(path: Path) -> Study:
+        with pytest.raises(AlreadyOwned) as error:
+            RunFolder.to_write(path)
+        refused.append(error.value.cause)
+        return Study(path)
+
+    monkeypatch.setattr(tuning, "Study", read)
+    assert tune(small_spec(), tmp_path / "run", Running(backend=SyntheticBackend())).is_done
+    assert len(refused) == 1
+    assert refused[0].startswith("the study is being run by")
 
 
 class Own(SyntheticBackend):
