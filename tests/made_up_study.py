@@ -18,7 +18,8 @@ from cartwheel.spaces.named import SMALL
 EPISODE_LENGTH = 200
 SEGMENT_EPISODES = 2
 
-DEFAULTS: Config = SMALL.default
+DEFAULTS: Config = {**SMALL.default, "learning_rate": 1e-3}
+"""What its first member has; a made-up study does not follow what agents have by default."""
 
 
 def explore(config: Config, rng: np.random.Generator) -> Config:
