@@ -48,11 +48,11 @@ def jobs_of(size: Size) -> dict[tuple[str, str, int], Job]:
         one = {device: make(1, device) for device in jax.local_devices()}
         for members in MEMBERS:
             shares = list(zip(shared_out(members), one, strict=False))
-            turns = [times_over(one[device], lanes) for lanes, device in shares]
-            jobs[what, "in turns", members] = programs.side_by_side(turns)
+            one_by_one = [times_over(one[device], share) for share, device in shares]
+            jobs[what, "in turns", members] = programs.side_by_side(one_by_one)
             if members > len(one):
-                lanes = [make(lanes, device) for lanes, device in shares]
-                jobs[what, "vectorised", members] = programs.side_by_side(lanes)
+                vectorised = [make(share, device) for share, device in shares]
+                jobs[what, "vectorised", members] = programs.side_by_side(vectorised)
     return jobs
 
 

@@ -81,8 +81,8 @@ def plan_step(size: Size, num_members: int = 1, device: Any = None, shape: PetsS
 
 
 @functools.cache
-def _plan_program(name: str, shape: PetsShape, num_members: int, place: Sharding) -> Callable[..., Any]:
-    task = get_task(name)
+def _plan_program(task_id: str, shape: PetsShape, num_members: int, place: Sharding) -> Callable[..., Any]:
+    task = get_task(task_id)
 
     def act(bounds: Any, *given: Any) -> Any:
         def one(model: Any, memory: Any, hypers: Any, obs: Any, is_random: Any, key: Any) -> Any:
@@ -113,8 +113,8 @@ def epoch(  # one for every number that a script varies
 
 
 @functools.cache
-def _fit_program(name: str, shape: PetsShape, num_members: int) -> Callable[..., Any]:
-    task = get_task(name)
+def _fit_program(task_id: str, shape: PetsShape, num_members: int) -> Callable[..., Any]:
+    task = get_task(task_id)
 
     def fit_all(most_rows: Any, *given: Any) -> Any:
         def one(ensemble: Any, optimizer: Any, buffer: Any, hypers: Any, key: Any) -> Any:
